@@ -1,0 +1,1 @@
+"""Runnable examples. Each uses Cueline only as its users do: `import cueline`."""

@@ -1,0 +1,1 @@
+"""A shop that invoices what it has delivered: see README.md."""

@@ -1,0 +1,203 @@
+"""Advancing runs: feeding events to the domain's `advance` and carrying out its commands.
+
+Everything happens inside the caller's transaction, with the runs concerned locked: the outcome of a
+task, the advance of its run and the tasks that follow are one commit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cueline.application.catalogue import Catalogue
+from cueline.application.changes import Announcer, Changes
+from cueline.application.outcomes import Cancelled
+from cueline.application.ports.persistence import UnitOfWork
+from cueline.application.ports.runtime import InputChecker
+from cueline.domain.attempt import Attempt
+from cueline.domain.definition import TaskDefinition
+from cueline.domain.errors import InvalidInput
+from cueline.domain.events import Event, task_changed
+from cueline.domain.failure import Failure
+from cueline.domain.identifiers import Purpose, RunId, step_task_id
+from cueline.domain.task import Origin, Task, TaskSpec, TaskState
+from cueline.domain.workflow.advance import advance
+from cueline.domain.workflow.definition import Step
+from cueline.domain.workflow.messages import (
+    RunInput,
+    StartTask,
+    TaskCancelled,
+    TaskFailed,
+    WithdrawTasks,
+)
+from cueline.domain.workflow.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """Something that a run is told."""
+
+    run_id: RunId
+    event: RunInput
+
+
+class RunAdvancer:
+    """Advances locked runs and carries out what follows."""
+
+    def __init__(self, catalogue: Catalogue, checker: InputChecker, announcer: Announcer) -> None:
+        self._catalogue = catalogue
+        self._checker = checker
+        self._announcer = announcer
+
+    async def advance(
+        self,
+        uow: UnitOfWork,
+        runs: dict[RunId, Run],
+        reports: Sequence[RunReport],
+        now: datetime,
+        changes: Changes,
+    ) -> None:
+        """Feed the reports to their runs, which `runs` holds locked; leave the new runs in `runs`.
+
+        The caller stores the runs. Tasks, attempts and history are written here.
+        """
+        pending = deque(reports)
+        facts: list[Event] = []
+        starts: list[tuple[Run, StartTask]] = []
+        while pending:
+            withdrawals: list[tuple[RunId, WithdrawTasks]] = []
+            while pending:
+                report = pending.popleft()
+                step = advance(runs[report.run_id], report.event, now)
+                runs[report.run_id] = step.run
+                facts.extend(step.facts)
+                for command in step.commands:
+                    if isinstance(command, WithdrawTasks):
+                        withdrawals.append((report.run_id, command))
+                    elif failed := await self._misfit(step.run, command):
+                        pending.append(RunReport(report.run_id, failed))
+                    else:
+                        starts.append((step.run, command))
+            for run_id, withdrawal in withdrawals:
+                pending.extend(await self._withdraw(uow, run_id, withdrawal, now, changes, starts))
+        await self._start(uow, starts, now, changes)
+        await uow.runs.append_history(facts)
+        changes.events.extend(facts)
+
+    async def _misfit(self, run: Run, command: StartTask) -> TaskFailed | None:
+        """The failure of a step whose input turned out not to fit its handler."""
+        definition = await self._catalogue.find(_task_name(run, command))
+        if definition is None:
+            return None
+        problems = self._checker.check(definition, command.input)
+        if not problems:
+            return None
+        error = InvalidInput(f"the input made for task {definition.name!r} does not fit", problems)
+        return TaskFailed(command.step, command.purpose, Failure.of(error))
+
+    # --- starting ---------------------------------------------------------------------------------
+
+    async def _start(
+        self,
+        uow: UnitOfWork,
+        starts: Sequence[tuple[Run, StartTask]],
+        now: datetime,
+        changes: Changes,
+    ) -> None:
+        if not starts:
+            return
+        fresh: list[Task] = []
+        again: dict[str, Task] = {}
+        for run, command in starts:
+            task = Task.submitted(await self._spec(run, command, now), now)
+            if command.again:
+                again[task.id] = task
+            else:
+                fresh.append(task)
+        revived = await self._revive(uow, again, now) if again else []
+        fresh.extend(again[id] for id in again.keys() - {task.id for task in revived})
+        reserved = self._announcer.reserve(fresh)
+        added = await uow.tasks.add_many(reserved)
+        ready = [task for task in reserved if task.id in added] + revived
+        changes.ready.extend(ready)
+        changes.events.extend(task_changed(task, now) for task in ready)
+
+    async def _revive(
+        self, uow: UnitOfWork, wanted: Mapping[str, Task], now: datetime
+    ) -> list[Task]:
+        """Requeue the tasks of steps that are started again, and keep their attempts' history."""
+        ended = await uow.tasks.get_many([task.id for task in wanted.values()])
+        revived = self._announcer.reserve([task.requeue(now) for task in ended])
+        stale = await uow.tasks.save_many(revived)
+        return [task for task in revived if task.id not in stale]
+
+    async def _spec(self, run: Run, command: StartTask, now: datetime) -> TaskSpec:
+        """What the step asks for: its own wishes first, then its task's, then the standard ones."""
+        name = _task_name(run, command)
+        task = await self._catalogue.find(name) or TaskDefinition(name, {})
+        step = run.workflow.by_name[command.step]
+        undo = step.compensate if command.purpose is Purpose.UNDO else None
+        wishes: Step | None = None if undo else step
+        retry = undo.retry if undo else step.retry
+        timeout = undo.timeout if undo else step.timeout
+        return TaskSpec(
+            id=step_task_id(run.id, command.step, command.purpose),
+            name=name,
+            input=command.input,
+            created_at=now,
+            queue=(wishes and wishes.queue) or task.queue,
+            priority=task.priority
+            if wishes is None or wishes.priority is None
+            else wishes.priority,
+            retry=retry or task.retry,
+            timeout=timeout or task.timeout,
+            origin=Origin(run.id, command.step, command.purpose),
+        )
+
+    # --- withdrawing ------------------------------------------------------------------------------
+
+    async def _withdraw(
+        self,
+        uow: UnitOfWork,
+        run_id: RunId,
+        command: WithdrawTasks,
+        now: datetime,
+        changes: Changes,
+        starts: list[tuple[Run, StartTask]],
+    ) -> list[RunReport]:
+        """Cancel tasks of a run; answer a report for each that will not report by itself.
+
+        A task that a worker claims at this very moment is left to report.
+        """
+        wanted = {step_task_id(run_id, step, Purpose.WORK): step for step in command.steps}
+        unborn = [
+            start for start in starts if start[0].id == run_id and start[1].step in command.steps
+        ]
+        for start in unborn:  # asked for in this transaction and not even stored yet
+            starts.remove(start)
+        tasks = await uow.tasks.get_many(wanted.keys())
+        open_states = (
+            {TaskState.QUEUED, TaskState.RUNNING} if command.running else {TaskState.QUEUED}
+        )
+        outcomes = [Cancelled(task) for task in tasks if task.state in open_states]
+        cancelled = [outcome.apply(now, 0.0) for outcome in outcomes]
+        stale = await uow.tasks.save_many(cancelled)
+        attempts: list[Attempt] = [
+            attempt
+            for outcome in outcomes
+            if outcome.task.id not in stale and (attempt := outcome.attempt(now)) is not None
+        ]
+        await uow.journal.add_attempts(attempts)
+        done = [task for task in cancelled if task.id not in stale]
+        changes.events.extend(task_changed(task, now) for task in done)
+        steps = [start[1].step for start in unborn] + [wanted[task.id] for task in done]
+        return [RunReport(run_id, TaskCancelled(step, Purpose.WORK)) for step in steps]
+
+
+def _task_name(run: Run, command: StartTask) -> str:
+    step = run.workflow.by_name[command.step]
+    if command.purpose is Purpose.UNDO and step.compensate is not None:
+        return step.compensate.task
+    return step.task

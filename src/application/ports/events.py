@@ -1,0 +1,24 @@
+"""The event bus, which tells whoever is watching what happens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from cueline.domain.events import Event
+
+
+class EventBus(Protocol):
+    """Spreads lifecycle and progress events. Best effort: whoever must know reads the store."""
+
+    async def publish(self, events: Sequence[Event]) -> None:
+        """Tell the subscribers. Never waits for a slow one, and never fails for want of any."""
+        ...
+
+    def subscribe(self, ids: Sequence[str]) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
+        """The events about these tasks and runs from now on, in the order of publishing.
+
+        A subscriber that falls far behind loses the oldest events rather than holding up the rest.
+        """
+        ...

@@ -1,0 +1,332 @@
+"""The store, which remembers every fact.
+
+All repositories are batch-shaped: they take and give sequences, so that what many tasks need at the
+same moment costs one round trip. What they give are copies; changing the store takes a `save`.
+
+Errors, everywhere: `Unavailable` when the store does not answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import TracebackType
+from typing import Protocol, Self
+
+from cueline.domain.attempt import Attempt
+from cueline.domain.definition import TaskDefinition
+from cueline.domain.events import Event
+from cueline.domain.identifiers import RunId, TaskId, WorkerId
+from cueline.domain.json import Json
+from cueline.domain.queue import Queue
+from cueline.domain.task import Priority, Task, TaskState
+from cueline.domain.worker import Worker
+from cueline.domain.workflow.definition import Workflow
+from cueline.domain.workflow.run import Run, RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a listing is wanted: at most `limit` items, after the one named by `after`."""
+
+    limit: int = 50
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilter:
+    """Which tasks a listing shows; what is empty or None does not restrict it.
+
+    `scheduled` splits the queued tasks into those whose run time is ahead (True) and the rest.
+    """
+
+    states: tuple[TaskState, ...] = ()
+    scheduled: bool | None = None
+    queue: str | None = None
+    name: str | None = None
+    run_id: RunId | None = None
+    tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs a listing shows; what is empty or None does not restrict it."""
+
+    states: tuple[RunState, ...] = ()
+    workflow: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DueTask:
+    """A queued task whose time to be handed to the broker has come."""
+
+    id: TaskId
+    queue: str
+    priority: Priority
+    dispatches: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """A line that a handler logged, or a step of progress that it reported (level `progress`)."""
+
+    task_id: TaskId
+    attempt: int
+    at: datetime
+    level: str
+    message: str
+    fields: Mapping[str, Json] = field(default_factory=dict)
+
+
+class TaskRepository(Protocol):
+    """The tasks."""
+
+    async def add_many(self, tasks: Sequence[Task]) -> set[TaskId]:
+        """Insert tasks; answer the ids of those inserted.
+
+        A task whose id or key is already taken is left out, and the one that holds it is untouched.
+        """
+        ...
+
+    async def get_many(self, ids: Collection[TaskId]) -> list[Task]:
+        """The tasks with these ids, in no particular order; unknown ids are left out."""
+        ...
+
+    async def by_keys(self, keys: Collection[str]) -> list[Task]:
+        """The tasks that were submitted with these idempotency keys."""
+        ...
+
+    async def save_many(self, tasks: Sequence[Task]) -> set[TaskId]:
+        """Write the state of tasks that went through one transition each; answer the *stale* ones.
+
+        A task is written only if the store still holds the version before it. Stale tasks are left
+        exactly as the store has them. The spec of a task never changes and is not written. A task
+        may occur once only.
+        """
+        ...
+
+    async def due(self, queue: str, now: datetime, limit: int) -> list[DueTask]:
+        """Queued tasks whose `dispatch_at` has come: by priority, then the longest due first."""
+        ...
+
+    async def due_queues(self, now: datetime) -> set[str]:
+        """The queues in which something is due."""
+        ...
+
+    async def next_due(self, now: datetime) -> datetime | None:
+        """The earliest `dispatch_at` that is still ahead, over all queues that are not paused."""
+        ...
+
+    async def set_dispatched(self, handed: Mapping[TaskId, datetime]) -> None:
+        """Note that queued tasks were handed to the broker, and when to do it again if need be.
+
+        It is a hint, not a transition: no version moves, and a task that is no longer queued, or is
+        already set for later, is left alone.
+        """
+        ...
+
+    async def set_due(self, ids: Collection[TaskId], now: datetime) -> None:
+        """Make queued tasks due now, after a message about them could not be sent."""
+        ...
+
+    async def orphans(self, limit: int) -> list[Task]:
+        """Running tasks whose worker is not live."""
+        ...
+
+    async def versions(self, ids: Collection[TaskId]) -> dict[TaskId, int]:
+        """The present version of each task that exists."""
+        ...
+
+    async def search(self, wanted: TaskFilter, page: Page, now: datetime) -> list[Task]:
+        """Tasks that fit, newest first (by id); `page.after` is the last id seen."""
+        ...
+
+    async def count_by_queue(self, now: datetime) -> dict[str, dict[str, int]]:
+        """For each queue the number of tasks by state, `scheduled` counted apart from `queued`."""
+        ...
+
+
+class RunRepository(Protocol):
+    """The runs of workflows, each with its steps."""
+
+    async def add_many(self, runs: Sequence[Run]) -> set[RunId]:
+        """Insert runs; answer the ids of those inserted. One whose key is taken is left out."""
+        ...
+
+    async def lock_many(self, ids: Collection[RunId]) -> list[Run]:
+        """The runs with these ids, locked in id order until the transaction ends.
+
+        Whoever advances a run locks it first; two reports about one run are thus taken one after
+        the other, and a join cannot be missed or made twice.
+        """
+        ...
+
+    async def get_many(self, ids: Collection[RunId]) -> list[Run]:
+        """The runs with these ids, to look at; unknown ids are left out."""
+        ...
+
+    async def by_keys(self, keys: Collection[str]) -> list[Run]:
+        """The runs that were started with these idempotency keys."""
+        ...
+
+    async def save_many(self, runs: Sequence[Run]) -> None:
+        """Write runs that this unit of work has locked, each one version or more further on."""
+        ...
+
+    async def search(self, wanted: RunFilter, page: Page) -> list[Run]:
+        """Runs that fit, newest first (by id)."""
+        ...
+
+    async def append_history(self, events: Sequence[Event]) -> None:
+        """Append to the histories of runs. (id, sequence) is unique."""
+        ...
+
+    async def history(self, run_id: RunId, after: int, limit: int) -> list[Event]:
+        """The history of a run beyond the sequence `after`, in order."""
+        ...
+
+
+class WorkflowRepository(Protocol):
+    """The workflow definitions. A version, once registered, never changes."""
+
+    async def add(self, workflow: Workflow) -> bool:
+        """Register a version; False if that version exists already, whatever it says."""
+        ...
+
+    async def get(self, name: str, version: int) -> Workflow | None:
+        """A version."""
+        ...
+
+    async def latest(self, name: str) -> Workflow | None:
+        """The highest version."""
+        ...
+
+    async def list_all(self) -> list[Workflow]:
+        """Every version of every workflow, by name, then version."""
+        ...
+
+
+class DefinitionRepository(Protocol):
+    """What is known of tasks by name, as the applications that were started have said."""
+
+    async def put_many(self, definitions: Sequence[TaskDefinition]) -> None:
+        """Register definitions; the last word on a name holds."""
+        ...
+
+    async def list_all(self) -> list[TaskDefinition]:
+        """All definitions, by name."""
+        ...
+
+
+class QueueRepository(Protocol):
+    """The queues that have been given settings; any other has the standard ones."""
+
+    async def list_all(self) -> list[Queue]:
+        """The queues with settings of their own, by name."""
+        ...
+
+    async def save(self, queue: Queue) -> None:
+        """Write a queue's settings."""
+        ...
+
+
+class WorkerRepository(Protocol):
+    """The workers and their leases."""
+
+    async def add(self, worker: Worker) -> None:
+        """Register a worker."""
+        ...
+
+    async def get(self, id: WorkerId) -> Worker | None:
+        """A worker."""
+        ...
+
+    async def save(self, worker: Worker, expected_lease: datetime) -> bool:
+        """Write a worker's state and lease if its lease and liveness are as they were read.
+
+        False when it was renewed, stopped or evicted in between.
+        """
+        ...
+
+    async def live(self) -> list[Worker]:
+        """The workers that count as live, their leases lapsed or not."""
+        ...
+
+    async def search(self, limit: int) -> list[Worker]:
+        """The workers, live ones first, then the most recently started."""
+        ...
+
+
+class JournalRepository(Protocol):
+    """What is remembered of tasks beyond their state: ended attempts, log lines, progress."""
+
+    async def add_attempts(self, attempts: Sequence[Attempt]) -> None:
+        """Append attempts that ended without success."""
+        ...
+
+    async def attempts(self, task_id: TaskId) -> list[Attempt]:
+        """The recorded attempts of a task, in order."""
+        ...
+
+    async def add_logs(self, entries: Sequence[LogEntry]) -> None:
+        """Append log lines and progress."""
+        ...
+
+    async def logs(self, task_id: TaskId, after: int, limit: int) -> list[tuple[int, LogEntry]]:
+        """Log lines of a task with their position, those beyond `after`, in order."""
+        ...
+
+    async def progress(self, task_ids: Collection[TaskId]) -> dict[TaskId, LogEntry]:
+        """The latest progress of each task that has reported any."""
+        ...
+
+
+class UnitOfWork(Protocol):
+    """One transaction: a new one for each call, rolled back on leaving unless `commit` was said.
+
+    Entering begins it, leaving ends it. After `commit` nothing more may be done in it. Writers are
+    isolated from one another at least as READ COMMITTED with row locks; a reader sees nothing that
+    is not committed. Not safe to share between concurrent callers.
+    """
+
+    tasks: TaskRepository
+    runs: RunRepository
+    workflows: WorkflowRepository
+    definitions: DefinitionRepository
+    queues: QueueRepository
+    workers: WorkerRepository
+    journal: JournalRepository
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+    async def commit(self) -> None:
+        """Make what was done permanent and visible to others."""
+        ...
+
+
+class Store(Protocol):
+    """Where units of work come from. Safe for concurrent use within one event loop."""
+
+    async def open(self) -> None:
+        """Begin. Constructors do no I/O; whatever is needed is done here."""
+        ...
+
+    async def close(self) -> None:
+        """End; closing twice is closing once. Units of work that are open may fail."""
+        ...
+
+    def write(self) -> UnitOfWork:
+        """A unit of work that may change things."""
+        ...
+
+    def read(self) -> UnitOfWork:
+        """A unit of work that only looks. It never waits for a writer."""
+        ...

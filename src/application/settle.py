@@ -1,0 +1,132 @@
+"""Settling: the one way to finish.
+
+Success, failure, timeout, cancellation, release and the loss of a worker all come through here, so
+that no path can forget to tell a run that one of its steps has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cueline.application.advancing import RunAdvancer, RunReport
+from cueline.application.changes import Announcer, Changes
+from cueline.application.outcomes import Outcome
+from cueline.application.ports.persistence import LogEntry, Store, UnitOfWork
+from cueline.application.ports.runtime import Chance, Clock
+from cueline.domain.events import task_changed
+from cueline.domain.failure import Failure
+from cueline.domain.identifiers import RunId, TaskId
+from cueline.domain.task import Task, TaskState
+from cueline.domain.workflow.messages import (
+    RunInput,
+    TaskCancelled,
+    TaskFailed,
+    TaskSucceeded,
+)
+from cueline.domain.workflow.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Which outcomes were written, and which were refused because the task had moved on."""
+
+    accepted: tuple[Task, ...]
+    refused: frozenset[TaskId]
+
+
+class SettleTasks:
+    """Writes outcomes in one transaction: tasks, attempts, logs, the runs' advance, the next tasks.
+
+    The order is what makes it safe: lock the runs concerned in id order, then write the outcomes
+    under their version check, then advance the runs, then add the tasks that follow.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        advancer: RunAdvancer,
+        announcer: Announcer,
+        clock: Clock,
+        chance: Chance,
+    ) -> None:
+        self._store = store
+        self._advancer = advancer
+        self._announcer = announcer
+        self._clock = clock
+        self._chance = chance
+
+    async def __call__(self, outcomes: Sequence[Outcome], logs: Sequence[LogEntry] = ()) -> Settled:
+        """Settle outcomes, at most one for each task. Answers after the commit.
+
+        An outcome whose task has moved on since it was read is refused and leaves no trace.
+        """
+        now = self._clock.now()
+        changes = Changes()
+        async with self._store.write() as uow:
+            settled = await self.within(uow, outcomes, now, changes)
+            if logs:
+                await uow.journal.add_logs(logs)
+            await uow.commit()
+        await self._announcer.announce(changes)
+        return settled
+
+    async def within(
+        self, uow: UnitOfWork, outcomes: Sequence[Outcome], now: datetime, changes: Changes
+    ) -> Settled:
+        """Settle inside a transaction; the caller commits it and announces the changes."""
+        origins = {out.task.id: out.task.spec.origin for out in outcomes}
+        run_ids = {origin.run_id for origin in origins.values() if origin is not None}
+        runs = {run.id: run for run in await uow.runs.lock_many(run_ids)} if run_ids else {}
+        after = [outcome.apply(now, self._chance()) for outcome in outcomes]
+        after = self._announcer.reserve(after)
+        refused = await uow.tasks.save_many(after)
+        accepted = [task for task in after if task.id not in refused]
+        attempts = [
+            attempt
+            for outcome in outcomes
+            if outcome.task.id not in refused and (attempt := outcome.attempt(now)) is not None
+        ]
+        if attempts:
+            await uow.journal.add_attempts(attempts)
+        changes.events.extend(task_changed(task, now) for task in accepted)
+        changes.ready.extend(task for task in accepted if task.state is TaskState.QUEUED)
+        await self._advance(uow, runs, accepted, now, changes)
+        return Settled(tuple(accepted), frozenset(refused))
+
+    async def _advance(
+        self,
+        uow: UnitOfWork,
+        runs: dict[RunId, Run],
+        accepted: Sequence[Task],
+        now: datetime,
+        changes: Changes,
+    ) -> None:
+        reports = [
+            RunReport(task.spec.origin.run_id, report)
+            for task in accepted
+            if task.spec.origin is not None
+            and task.spec.origin.run_id in runs
+            and (report := _report(task)) is not None
+        ]
+        if reports:
+            await self._advancer.advance(uow, runs, reports, now, changes)
+            await uow.runs.save_many([runs[id] for id in sorted({r.run_id for r in reports})])
+
+
+def _report(task: Task) -> RunInput | None:
+    """What a run is told of a task that has ended; nothing while it has not."""
+    origin = task.spec.origin
+    if origin is None:
+        return None
+    match task.state:
+        case TaskState.SUCCEEDED:
+            return TaskSucceeded(origin.step, origin.purpose, task.output)
+        case TaskState.FAILED:
+            failure = task.failure or Failure("Unknown", "the task failed")
+            return TaskFailed(origin.step, origin.purpose, failure)
+        case TaskState.CANCELLED:
+            return TaskCancelled(origin.step, origin.purpose)
+        case _:
+            return None

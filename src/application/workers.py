@@ -1,0 +1,207 @@
+"""What a worker asks of the service: to be registered, tasks to do, and to stay trusted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from cueline.application.changes import Announcer, Changes
+from cueline.application.dispatch import Outlet, Window
+from cueline.application.ports.broker import Broker, Delivery
+from cueline.application.ports.persistence import LogEntry, Store
+from cueline.application.ports.runtime import Clock, IdGenerator
+from cueline.domain.errors import Unavailable, WorkerEvicted
+from cueline.domain.events import Event, Subject, task_changed
+from cueline.domain.identifiers import TaskId, WorkerId
+from cueline.domain.task import Task
+from cueline.domain.worker import LEASE, Worker, WorkerState
+
+log = logging.getLogger(__name__)
+
+
+class ClaimTasks:
+    """Takes messages from the broker and claims the tasks that they hint at, in one batch."""
+
+    def __init__(
+        self,
+        store: Store,
+        broker: Broker,
+        window: Window,
+        outlet: Outlet,
+        announcer: Announcer,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._broker = broker
+        self._window = window
+        self._outlet = outlet
+        self._announcer = announcer
+        self._clock = clock
+
+    async def __call__(
+        self, worker: Worker, names: Collection[str], limit: int, wait: float
+    ) -> list[Task]:
+        """Claim up to `limit` tasks, waiting up to `wait` seconds for the first hint."""
+        return await self.take(worker, names, await self.receive(worker, limit, wait))
+
+    async def receive(self, worker: Worker, limit: int, wait: float) -> list[Delivery]:
+        """Wait for hints. It may be cancelled at any time: a hint that is lost comes again."""
+        return await self._broker.receive(worker.queues, limit, wait)
+
+    async def take(
+        self, worker: Worker, names: Collection[str], deliveries: Sequence[Delivery]
+    ) -> list[Task]:
+        """Claim the tasks that were hinted at. Do not cancel it: what it claimed must be run.
+
+        Messages are acknowledged right after the commit, so that no broker's patience limits how
+        long a task may run. A hint that leads to no claim is acknowledged just the same: if there
+        is still something to do, the store will bring it up again. `names` are the tasks for which
+        the worker has a handler; others are left to workers that do.
+        """
+        if not deliveries:
+            return []
+        claimed = await self._claim(worker, names, deliveries)
+        try:
+            await self._broker.acknowledge(deliveries)
+        except Unavailable as error:  # they will come again, and lead to no claim
+            log.warning("%d messages not acknowledged: %s", len(deliveries), error)
+        self._window.give_back(delivery.message.queue for delivery in deliveries)
+        self._outlet.backlog.ring()
+        now = self._clock.now()
+        await self._announcer.announce(Changes([], [task_changed(task, now) for task in claimed]))
+        return claimed
+
+    async def _claim(
+        self, worker: Worker, names: Collection[str], deliveries: Sequence[Delivery]
+    ) -> list[Task]:
+        now = self._clock.now()
+        ids = {delivery.message.task_id for delivery in deliveries}
+        async with self._store.write() as uow:
+            known = await uow.workers.get(worker.id)
+            if known is None or known.state is not WorkerState.LIVE:
+                raise WorkerEvicted(worker.id)
+            paused = {queue.name for queue in await uow.queues.list_all() if queue.paused}
+            claimed = [
+                task.claim(worker.id, now)
+                for task in await uow.tasks.get_many(ids)
+                if task.is_ready(now) and task.spec.queue not in paused and self._knows(task, names)
+            ]
+            if not claimed:
+                return []
+            stale = await uow.tasks.save_many(claimed)
+            await uow.commit()
+        claimed = [task for task in claimed if task.id not in stale]
+        claimed.sort(key=lambda task: (task.spec.priority, task.spec.id))
+        return claimed
+
+    @staticmethod
+    def _knows(task: Task, names: Collection[str]) -> bool:
+        if task.spec.name in names:
+            return True
+        log.warning("no handler here for task %s (%s); leaving it", task.spec.name, task.id)
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The answer to a heartbeat: the worker with its lease extended, and tasks it has lost."""
+
+    worker: Worker
+    revoked: frozenset[TaskId]
+
+
+class KeepWorkers:
+    """Registers workers, renews their leases, and takes their goodbye."""
+
+    def __init__(
+        self,
+        store: Store,
+        outlet: Outlet,
+        clock: Clock,
+        ids: IdGenerator,
+        lease: timedelta = LEASE,
+    ) -> None:
+        self._store = store
+        self._outlet = outlet
+        self._clock = clock
+        self._ids = ids
+        self._lease = lease
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a lease lasts without a heartbeat."""
+        return self._lease
+
+    async def register(self, name: str, queues: Sequence[str], slots: int) -> Worker:
+        """Register a worker that serves these queues with so many tasks at once."""
+        worker = Worker.registered(
+            WorkerId(self._ids.new()), name, tuple(queues), slots, self._clock.now(), self._lease
+        )
+        async with self._store.write() as uow:
+            await uow.workers.add(worker)
+            await uow.commit()
+        await self._outlet.look(worker.queues)
+        self._outlet.backlog.ring()
+        return worker
+
+    async def heartbeat(self, worker: Worker, held: Mapping[TaskId, int]) -> Heartbeat:
+        """Renew the lease of a worker and tell it which of the tasks it holds it has lost.
+
+        `held` maps them to the version under which they were claimed. Raises `WorkerEvicted` when
+        the worker is no longer live: everything it holds has gone to others.
+        """
+        now = self._clock.now()
+        async with self._store.write() as uow:
+            known = await uow.workers.get(worker.id)
+            if known is None:
+                raise WorkerEvicted(worker.id)
+            renewed = known.renew(now, self._lease)
+            if not await uow.workers.save(renewed, known.lease_until):
+                raise WorkerEvicted(worker.id)
+            present = await uow.tasks.versions(held.keys()) if held else {}
+            await uow.commit()
+        await self._outlet.look(worker.queues)
+        lost = {id for id, version in held.items() if present.get(id) != version}
+        return Heartbeat(renewed, frozenset(lost))
+
+    async def goodbye(self, worker: Worker) -> None:
+        """Note that a worker has stopped, holding nothing. One that was evicted may say so too."""
+        async with self._store.write() as uow:
+            known = await uow.workers.get(worker.id)
+            if known is not None and known.state is WorkerState.LIVE:
+                await uow.workers.save(known.stop(), known.lease_until)
+                await uow.commit()
+
+
+class RecordLogs:
+    """Writes what handlers log and report as progress, in batches, and shows it to watchers."""
+
+    def __init__(self, store: Store, announcer: Announcer) -> None:
+        self._store = store
+        self._announcer = announcer
+
+    async def __call__(self, entries: Sequence[LogEntry]) -> None:
+        """Append entries to the journal and spread them."""
+        if not entries:
+            return
+        async with self._store.write() as uow:
+            await uow.journal.add_logs(entries)
+            await uow.commit()
+        await self.show(entries)
+
+    async def show(self, entries: Sequence[LogEntry]) -> None:
+        """Spread entries that are already in the journal."""
+        events = [
+            Event(
+                Subject.TASK,
+                entry.task_id,
+                0,
+                "progress" if entry.level == "progress" else "log",
+                entry.at,
+                {"level": entry.level, "message": entry.message, **entry.fields},
+            )
+            for entry in entries
+        ]
+        await self._announcer.announce(Changes([], events))

@@ -1,0 +1,213 @@
+"""Registering workflows, starting runs of them, and steering the runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cueline.application.advancing import RunAdvancer, RunReport
+from cueline.application.catalogue import Catalogue
+from cueline.application.changes import Announcer, Changes
+from cueline.application.ports.persistence import Store
+from cueline.application.ports.runtime import Clock, IdGenerator
+from cueline.application.tasks import LONGEST_KEY
+from cueline.domain.errors import (
+    DefinitionChanged,
+    InvalidDefinition,
+    InvalidInput,
+    KeyReused,
+    NotFound,
+    Problem,
+)
+from cueline.domain.identifiers import RunId
+from cueline.domain.json import Json, require_json
+from cueline.domain.workflow.definition import Workflow
+from cueline.domain.workflow.messages import (
+    Begin,
+    CancelRun,
+    PauseRun,
+    ResumeRun,
+    RetryRun,
+    RunInput,
+)
+from cueline.domain.workflow.run import Run
+
+
+class RegisterWorkflows:
+    """Makes workflow versions known. Registering the same again changes nothing."""
+
+    def __init__(self, store: Store, catalogue: Catalogue) -> None:
+        self._store = store
+        self._catalogue = catalogue
+
+    async def __call__(self, workflow: Workflow) -> bool:
+        """Register a version; whether it is new.
+
+        Raises `InvalidDefinition` when it uses tasks that nobody knows, and `DefinitionChanged`
+        when the version is registered with another definition.
+        """
+        await self.check_tasks(workflow)
+        async with self._store.write() as uow:
+            if await uow.workflows.add(workflow):
+                await uow.commit()
+                return True
+            known = await uow.workflows.get(workflow.name, workflow.version)
+        if known != workflow:
+            raise DefinitionChanged(workflow.name, workflow.version)
+        return False
+
+    async def check_tasks(self, workflow: Workflow) -> None:
+        """Raise `InvalidDefinition` naming every step whose task nobody knows."""
+        known = await self._catalogue.names()
+        problems = [
+            Problem(where, f"no task is called {name!r}; known: {', '.join(known) or 'none'}")
+            for where, name in workflow.tasks
+            if name not in known
+        ]
+        if problems:
+            raise InvalidDefinition(f"workflow {workflow.name!r} cannot run", problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A request for a run of a workflow."""
+
+    workflow: Workflow
+    input: Json
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The run that stands for a request; `created` is False if a key brought an earlier one."""
+
+    run: Run
+    created: bool
+
+
+class StartRuns:
+    """Starts runs, all or none: the runs and their first tasks are one transaction."""
+
+    def __init__(
+        self,
+        store: Store,
+        register: RegisterWorkflows,
+        advancer: RunAdvancer,
+        announcer: Announcer,
+        clock: Clock,
+        ids: IdGenerator,
+    ) -> None:
+        self._store = store
+        self._register = register
+        self._advancer = advancer
+        self._announcer = announcer
+        self._clock = clock
+        self._ids = ids
+
+    async def find(self, name: str, version: int | None = None) -> Workflow:
+        """A registered workflow, the latest version unless one is named, or `NotFound`."""
+        async with self._store.read() as uow:
+            found = (
+                await uow.workflows.latest(name)
+                if version is None
+                else await uow.workflows.get(name, version)
+            )
+            known = {} if found else {flow.name: None for flow in await uow.workflows.list_all()}
+        if found is not None:
+            return found
+        label = name if version is None else f"{name} version {version}"
+        raise NotFound("workflow", label, f"known: {', '.join(known) or 'none'}")
+
+    async def inline(self, workflow: Workflow) -> Workflow:
+        """Check a workflow that came with the request and is not registered."""
+        await self._register.check_tasks(workflow)
+        return workflow
+
+    async def __call__(self, starts: Sequence[Start]) -> list[Started]:
+        """Start runs; the answers are in order. A reused key raises `KeyReused`."""
+        now = self._clock.now()
+        wanted = [self._run(start) for start in starts]
+        changes = Changes()
+        async with self._store.write() as uow:
+            keys = {run.key for run in wanted if run.key is not None}
+            known = {run.key: run for run in await uow.runs.by_keys(keys)} if keys else {}
+            runs: dict[RunId, Run] = {}
+            results: list[RunId | Run] = []
+            for run in wanted:
+                holder = known.get(run.key) if run.key is not None else None
+                if holder is not None:
+                    results.append(_repeat(run, holder))
+                    continue
+                runs[run.id] = run
+                results.append(run.id)
+                if run.key is not None:
+                    known[run.key] = run
+            reports = [RunReport(id, Begin()) for id in runs]
+            await self._advancer.advance(uow, runs, reports, now, changes)
+            added = await uow.runs.add_many(list(runs.values()))
+            if len(added) == len(runs):
+                await uow.commit()
+        if len(added) < len(runs):  # another process used a key just now: its run answers
+            return await self(starts)
+        await self._announcer.announce(changes)
+        return [
+            Started(runs[result], created=True)
+            if isinstance(result, str)
+            else Started(runs.get(result.id, result), created=False)
+            for result in results
+        ]
+
+    def _run(self, start: Start) -> Run:
+        require_json(start.input, "input")
+        if start.key is not None and not 1 <= len(start.key) <= LONGEST_KEY:
+            problem = Problem("key", f"use 1 to {LONGEST_KEY} characters")
+            raise InvalidInput("the run cannot be started so", [problem])
+        now = self._clock.now()
+        return Run.of(RunId(self._ids.new()), start.workflow, start.input, now, start.key)
+
+
+def _repeat(run: Run, holder: Run) -> Run:
+    if not holder.asks_the_same_as(run):
+        raise KeyReused(run.key or "", f"run {holder.id}")
+    return holder
+
+
+class SteerRuns:
+    """What an operator does to a run. A request that its state does not allow is refused."""
+
+    def __init__(
+        self, store: Store, advancer: RunAdvancer, announcer: Announcer, clock: Clock
+    ) -> None:
+        self._store = store
+        self._advancer = advancer
+        self._announcer = announcer
+        self._clock = clock
+
+    async def cancel(self, id: RunId) -> Run:
+        """Stop what is under way, undo what was done, and end as cancelled."""
+        return await self._tell(id, CancelRun())
+
+    async def pause(self, id: RunId) -> Run:
+        """Start no further step until resumed."""
+        return await self._tell(id, PauseRun())
+
+    async def resume(self, id: RunId) -> Run:
+        """Go on after a pause."""
+        return await self._tell(id, ResumeRun())
+
+    async def retry(self, id: RunId) -> Run:
+        """Try again what failed: the steps of a failed run, or the undo that failed."""
+        return await self._tell(id, RetryRun())
+
+    async def _tell(self, id: RunId, event: RunInput) -> Run:
+        now = self._clock.now()
+        changes = Changes()
+        async with self._store.write() as uow:
+            runs = {run.id: run for run in await uow.runs.lock_many([id])}
+            if id not in runs:
+                raise NotFound("run", id)
+            await self._advancer.advance(uow, runs, [RunReport(id, event)], now, changes)
+            await uow.runs.save_many([runs[id]])
+            await uow.commit()
+        await self._announcer.announce(changes)
+        return runs[id]

@@ -1,0 +1,190 @@
+"""How an `App` reaches the service, from whatever loop or thread its user is in."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic_core import to_jsonable_python
+
+from cueline.domain.errors import CuelineError
+from cueline.domain.identifiers import RunId, TaskId
+from cueline.domain.json import Json
+from cueline.domain.task import TaskState
+from cueline.domain.workflow.definition import Workflow
+from cueline.domain.workflow.run import RunState
+
+if TYPE_CHECKING:
+    from cueline.app import App
+    from cueline.application.application import Application
+    from cueline.application.workflows import Started
+    from cueline.settings import Settings
+
+T = TypeVar("T")
+
+LOOK_INTERVAL = 0.5
+"""How often a result is looked for when no event comes, in seconds: it may be made elsewhere."""
+
+
+class Connection:
+    """An open `Application` and the event loop on which it lives.
+
+    Calls from that loop are made directly; calls from other threads and loops are sent to it. With
+    no loop at all (`call_sync` in a script) it lives on a thread of its own.
+    """
+
+    def __init__(self, app: App, settings: Settings | None) -> None:
+        self._app = app
+        self._settings = settings
+        self._application: Application | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._exit: AsyncExitStack | None = None
+        self._opening = threading.Lock()
+
+    # --- opening and closing ----------------------------------------------------------------------
+
+    def bind(self, application: Application) -> None:
+        """Use an application that somebody else opened on the running loop, and will close."""
+        self._application = application
+        self._loop = asyncio.get_running_loop()
+        self._exit = None
+
+    def unbind(self) -> None:
+        """Forget it again."""
+        self._application = None
+        self._loop = None
+
+    async def open(self) -> None:
+        """Open a connection on the running loop, unless there is one."""
+        if self._is_open():
+            return
+        from cueline.runtime import open_application  # loads the adapters
+        from cueline.settings import Settings
+
+        settings = self._settings or Settings()
+        exit_stack = AsyncExitStack()
+        application = await exit_stack.enter_async_context(open_application(settings, self._app))
+        self.bind(application)
+        self._exit = exit_stack
+
+    async def close(self) -> None:
+        """Close what was opened here."""
+        exit_stack, self._exit = self._exit, None
+        if exit_stack is not None:
+            await exit_stack.aclose()
+            self.unbind()
+
+    def _is_open(self) -> bool:
+        return self._application is not None and not self._the_loop().is_closed()
+
+    # --- calling ----------------------------------------------------------------------------------
+
+    async def call(self, use: Callable[[Application], Awaitable[T]]) -> T:
+        """Do something with the application, from any loop."""
+        if not self._is_open():
+            await self.open()
+        if asyncio.get_running_loop() is self._loop:
+            return await use(self._the_application())
+        return await asyncio.wrap_future(self._send(use))
+
+    def call_sync(self, use: Callable[[Application], Awaitable[T]]) -> T:
+        """Do something with the application and wait for it, from a thread without a loop."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            pass
+        else:
+            raise CuelineError("there is an event loop here: use `await ... .submit(...)`")
+        with self._opening:
+            if not self._is_open():
+                self._open_on_a_thread()
+        return self._send(use).result()
+
+    def _send(self, use: Callable[[Application], Awaitable[T]]) -> Future[T]:
+        async def work() -> T:
+            return await use(self._the_application())
+
+        return asyncio.run_coroutine_threadsafe(work(), self._the_loop())
+
+    def _open_on_a_thread(self) -> None:
+        loop = asyncio.new_event_loop()
+        threading.Thread(target=loop.run_forever, name="cueline", daemon=True).start()
+        asyncio.run_coroutine_threadsafe(self.open(), loop).result()
+
+    # --- what the façade asks ---------------------------------------------------------------------
+
+    async def start_run(
+        self,
+        application: Application,
+        workflow: Workflow,
+        input: Mapping[str, Any],
+        key: str | None,
+    ) -> Started:
+        """Register the workflow if need be, and start a run of it."""
+        from cueline.application.workflows import Start
+
+        await application.register(workflow)
+        [started] = await application.start([Start(workflow, to_jsonable_python(input), key)])
+        return started
+
+    async def task_result(self, id: TaskId, timeout: timedelta | None) -> Json:
+        """Wait for a task's output."""
+
+        async def ended(application: Application) -> tuple[bool, str, str, Json]:
+            task = (await application.queries.task(id)).task
+            reason = task.failure.summary if task.failure else ""
+            return task.state.ended, task.state.value, reason, task.output
+
+        return await self.call(lambda app: self._wait(app, id, ended, TaskState.SUCCEEDED, timeout))
+
+    async def run_result(self, id: RunId, timeout: timedelta | None) -> Json:
+        """Wait for a run's output."""
+
+        async def ended(application: Application) -> tuple[bool, str, str, Json]:
+            run = (await application.queries.run(id)).run
+            reason = run.failure.summary if run.failure else ""
+            return run.state.ended, run.state.value, reason, run.output
+
+        return await self.call(lambda app: self._wait(app, id, ended, RunState.SUCCEEDED, timeout))
+
+    async def _wait(
+        self,
+        application: Application,
+        id: str,
+        look: Callable[[Application], Awaitable[tuple[bool, str, str, Json]]],
+        wanted: str,
+        timeout: timedelta | None,
+    ) -> Json:
+        """Look, then wait for an event or a moment, until it has ended."""
+        from cueline.app import TaskFailed
+
+        async with (
+            asyncio.timeout(timeout.total_seconds() if timeout is not None else None),
+            application.queries.watch([id]) as events,
+        ):
+            while True:
+                ended, state, reason, output = await look(application)
+                if ended and state == wanted:
+                    return output
+                if ended:
+                    raise TaskFailed(id, state, reason)
+                try:
+                    async with asyncio.timeout(LOOK_INTERVAL):
+                        await anext(aiter(events))
+                except TimeoutError:
+                    continue
+
+    def _the_application(self) -> Application:
+        if self._application is None:
+            raise CuelineError("the connection is closed")
+        return self._application
+
+    def _the_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            raise CuelineError("the connection is closed")
+        return self._loop

@@ -1,0 +1,1 @@
+"""One folder per technology; each adapter inherits its port explicitly."""

@@ -1,0 +1,1 @@
+"""The SQL adapters: a store, and a broker on the store itself, through SQLAlchemy Core."""

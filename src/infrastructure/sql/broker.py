@@ -1,0 +1,169 @@
+"""A broker on the store itself, for those who want no other server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, or_, select, update
+
+from cueline.application.ports.broker import Broker, Delivery, Message
+from cueline.application.ports.runtime import Clock
+from cueline.domain.identifiers import TaskId
+from cueline.domain.task import Priority
+from cueline.infrastructure.sql.session import AnyRow, chunks
+from cueline.infrastructure.sql.store import SqliteStore
+from cueline.infrastructure.sql.tables import messages
+from cueline.infrastructure.sql.types import to_microseconds
+from cueline.infrastructure.sql.watch import FileWatch
+
+REDELIVERY = timedelta(seconds=30)
+LONGEST_NAP = 1.0
+"""How long a receiver sleeps before it looks for messages that are due again, in seconds."""
+
+_ACKNOWLEDGE = delete(messages).where(
+    messages.c.id == bindparam("the_id"), messages.c.taken_until == bindparam("the_receipt")
+)
+
+
+class SqliteBroker(Broker):
+    """Messages as rows of a small table, in the file of the store.
+
+    A message that is taken is hidden until its redelivery is due; the moment itself is the receipt,
+    so that an acknowledgement that comes too late cannot delete what another has received.
+    Receivers of this process are woken by a publish here; those of others notice that the file has
+    changed.
+    """
+
+    def __init__(
+        self, store: SqliteStore, clock: Clock, redelivery: timedelta = REDELIVERY
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._redelivery = redelivery
+        self._watch = FileWatch(store.path)
+        self._published = asyncio.Event()
+        self._closed = False
+
+    async def open(self) -> None:
+        """Begin; the store must be open."""
+        self._closed = False
+
+    async def close(self) -> None:
+        """Wake the receivers, which answer that there is nothing."""
+        self._closed = True
+        self._published.set()
+        self._watch.close()
+
+    async def publish(self, new: Sequence[Message]) -> None:
+        if not new:
+            return
+        async with self._store.session() as session:
+            await session.execute(
+                session.insert(messages),
+                [
+                    {
+                        "task_id": message.task_id,
+                        "queue": message.queue,
+                        "priority": message.priority.value,
+                    }
+                    for message in new
+                ],
+            )
+        self._published.set()
+
+    async def receive(self, queues: Sequence[str], limit: int, wait: float) -> list[Delivery]:
+        if not queues or limit <= 0:
+            return []
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait
+        while not self._closed:
+            version = self._watch.version()
+            self._published.clear()
+            if await self._anything(queues):
+                if found := await self._take(queues, limit):
+                    return found
+                continue  # another receiver was faster
+            left = deadline - loop.time()
+            if left <= 0:
+                break
+            await self._nap(version, min(left, LONGEST_NAP))
+        return []
+
+    async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        if not deliveries:
+            return
+        async with self._store.session() as session:
+            await session.execute(_ACKNOWLEDGE, [_receipt(delivery.tag) for delivery in deliveries])
+
+    async def depth(self, queue: str) -> int:
+        async with self._store.session(writing=False) as session:
+            result = await session.execute(
+                select(func.count()).select_from(messages).where(messages.c.queue == queue)
+            )
+            return int(result.scalar_one())
+
+    async def wipe(self) -> None:
+        async with self._store.session() as session:
+            await session.execute(delete(messages))
+
+    async def _nap(self, version: int, seconds: float) -> None:
+        """Sleep until something may have come, here or from another process."""
+        wakers = [
+            asyncio.ensure_future(self._published.wait()),
+            asyncio.ensure_future(self._watch.changed(version)),
+        ]
+        try:
+            await asyncio.wait(wakers, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waker in wakers:
+                waker.cancel()
+
+    async def _anything(self, queues: Sequence[str]) -> bool:
+        """Whether there is something to take; asked first, so that idling takes no write lock."""
+        async with self._store.session(writing=False) as session:
+            result = await session.execute(select(exists().where(*self._available(queues))))
+            return bool(result.scalar_one())
+
+    async def _take(self, queues: Sequence[str], limit: int) -> list[Delivery]:
+        until = to_microseconds(self._clock.now() + self._redelivery)
+        first = (
+            select(messages.c.id)
+            .where(*self._available(queues))
+            .order_by(messages.c.priority, messages.c.id)
+            .limit(limit)
+        )
+        found: list[AnyRow] = []
+        async with self._store.session() as session:
+            rows = list(await session.execute(first))
+            for chunk in chunks([row.id for row in rows]):
+                taken = await session.execute(
+                    update(messages)
+                    .where(messages.c.id.in_(chunk))
+                    .values(taken_until=until)
+                    .returning(
+                        messages.c.id, messages.c.task_id, messages.c.queue, messages.c.priority
+                    )
+                )
+                found.extend(taken)
+        found.sort(key=lambda row: (row.priority, row.id))
+        return [
+            Delivery(
+                Message(TaskId(row.task_id), row.queue, Priority(row.priority)),
+                tag=f"{row.id}:{until}",
+            )
+            for row in found
+        ]
+
+    def _available(self, queues: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
+        now = to_microseconds(self._clock.now())
+        return (
+            messages.c.queue.in_(queues),
+            or_(messages.c.taken_until.is_(None), messages.c.taken_until <= now),
+        )
+
+
+def _receipt(tag: str) -> dict[str, int]:
+    id, until = tag.split(":")
+    return {"the_id": int(id), "the_receipt": int(until)}

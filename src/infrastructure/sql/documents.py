@@ -1,0 +1,68 @@
+"""Workflow definitions by the digest of their content."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from hashlib import sha256
+
+import orjson
+from sqlalchemy import select
+
+from cueline.domain.json import Json
+from cueline.domain.workflow.definition import Workflow
+from cueline.domain.workflow.document import parse_workflow, workflow_document
+from cueline.infrastructure.sql.session import Session, chunks
+from cueline.infrastructure.sql.tables import documents
+
+
+class Documents:
+    """Stores each definition once. A digest's meaning never changes, so what was read is kept."""
+
+    def __init__(self, session: Session, known: dict[str, Workflow]) -> None:
+        self._session = session
+        self._known = known
+
+    async def put_many(self, workflows: Sequence[Workflow]) -> list[str]:
+        """Store definitions that are not stored yet; answer their digests in order."""
+        digests = [_digest(workflow) for workflow in workflows]
+        new = {
+            digest: workflow
+            for digest, workflow in zip(digests, workflows, strict=True)
+            if digest not in self._known
+        }
+        if new:
+            await self._session.execute(
+                self._session.insert(documents).on_conflict_do_nothing(),
+                [
+                    {"digest": digest, "document": workflow_document(workflow)}
+                    for digest, workflow in new.items()
+                ],
+            )
+        return digests
+
+    async def get_many(self, digests: Collection[str]) -> dict[str, Workflow]:
+        """The definitions with these digests."""
+        unknown = [digest for digest in digests if digest not in self._known]
+        for chunk in chunks(unknown):
+            result = await self._session.execute(
+                select(documents).where(documents.c.digest.in_(chunk))
+            )
+            for row in result:
+                self._known[row.digest] = parse_workflow(row.document)
+        return {digest: self._known[digest] for digest in digests}
+
+
+def _digest(workflow: Workflow) -> str:
+    return _document_digest(_canonical(workflow_document(workflow)))
+
+
+def _canonical(document: Json) -> bytes:
+    # The order of the steps is part of a definition (it is the order in which they are shown and
+    # started), so keys are not sorted.
+    return orjson.dumps(document)
+
+
+@lru_cache(maxsize=1024)
+def _document_digest(text: bytes) -> str:
+    return sha256(text).hexdigest()

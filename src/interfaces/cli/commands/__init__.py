@@ -1,0 +1,1 @@
+"""What may be asked, one module for each group of commands."""

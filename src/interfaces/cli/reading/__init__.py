@@ -1,0 +1,1 @@
+"""Reading what users write: JSON, `key=value` words, workflow files."""

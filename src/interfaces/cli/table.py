@@ -1,0 +1,164 @@
+"""What commands show to people: tables and sheets, in colour on a terminal and plain elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from cueline.interfaces.cli.text import clean, clean_lines, clip
+
+if TYPE_CHECKING:
+    import rich.table
+    import rich.text
+
+BAR = 16
+"""The width of a progress bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A value in a table. The text may hold anything: it is cleaned and clipped when it is shown."""
+
+    text: str = ""
+    style: str = ""
+    percent: float | None = None
+    """Shown before the text, on a terminal as a bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column. On a narrow terminal the flexible ones give way."""
+
+    title: str
+    right: bool = False
+    flexible: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under columns; `empty` is said on a terminal when there are none."""
+
+    columns: tuple[Column, ...]
+    rows: Sequence[Sequence[Cell]]
+    empty: str = "There is nothing to show."
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Labels with their values. A value of several lines stands below its label; empty ones are left out."""
+
+    fields: Sequence[tuple[str, Cell]]
+
+
+View: TypeAlias = Table | Sheet | str
+"""Something to show. A text alone is a line."""
+
+
+def plain_lines(view: View) -> Iterator[str]:
+    """The view without colours, the same wherever it is written to."""
+    match view:
+        case Table():
+            yield from _plain_table(view)
+        case Sheet():
+            for label, lines, _ in _entries(view):
+                yield f"{label}{lines[0]}" if len(lines) == 1 else label.rstrip()
+                yield from (f"  {line}" for line in lines if len(lines) > 1)
+        case str():
+            yield clean(view)
+
+
+def rich_view(view: View, *, unicode: bool) -> rich.table.Table | rich.text.Text:
+    """The view for a terminal. Nothing in it is read as markup."""
+    from rich.text import Text
+
+    match view:
+        case Table() if not view.rows:
+            return Text(view.empty, style="dim")
+        case Table():
+            return _rich_table(view, unicode=unicode)
+        case Sheet():
+            return _rich_sheet(view)
+        case str():
+            return Text(clean(view))
+
+
+# --- plain ----------------------------------------------------------------------------------------
+
+
+def _plain_table(table: Table) -> Iterator[str]:
+    from rich.cells import cell_len
+
+    lines = [[column.title.upper() for column in table.columns]]
+    lines += [[_plain_text(cell) for cell in row] for row in table.rows]
+    sizes = [[cell_len(value) for value in line] for line in lines]
+    widths = [max(column) for column in zip(*sizes, strict=True)]
+    for line, size in zip(lines, sizes, strict=True):
+        padded = (
+            " " * (width - taken) + value if column.right else value + " " * (width - taken)
+            for column, value, taken, width in zip(table.columns, line, size, widths, strict=True)
+        )
+        yield "  ".join(padded).rstrip()
+
+
+def _plain_text(cell: Cell) -> str:
+    text = clip(cell.text)
+    if cell.percent is None:
+        return text
+    return f"{cell.percent:.0f}% {text}".rstrip()
+
+
+def _entries(sheet: Sheet) -> Iterator[tuple[str, list[str], str]]:
+    shown = [(label, cell) for label, cell in sheet.fields if cell.text or cell.percent is not None]
+    width = max((len(label) for label, _ in shown), default=0) + 2
+    for label, cell in shown:
+        percent = "" if cell.percent is None else f"{cell.percent:.0f}% "
+        yield f"{label + ':':<{width}}", clean_lines((percent + cell.text).rstrip()), cell.style
+
+
+# --- for a terminal -------------------------------------------------------------------------------
+
+
+def _rich_table(table: Table, *, unicode: bool) -> rich.table.Table:
+    from rich import box
+    from rich.table import Table as RichTable
+
+    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for column in table.columns:
+        # Only columns that may wrap are narrowed; their texts are cut instead of wrapped.
+        drawn.add_column(
+            column.title.upper(),
+            justify="right" if column.right else "left",
+            no_wrap=not column.flexible,
+            overflow="ellipsis",
+        )
+    for row in table.rows:
+        drawn.add_row(*(_rich_text(cell, unicode=unicode) for cell in row))
+    return drawn
+
+
+def _rich_text(cell: Cell, *, unicode: bool) -> rich.text.Text:
+    from rich.text import Text
+
+    text = Text(no_wrap=True, overflow="ellipsis")
+    if cell.percent is not None:
+        done, left = ("━", "━") if unicode else ("#", "-")
+        filled = round(BAR * min(100.0, max(0.0, cell.percent)) / 100)
+        text.append(done * filled, "green" if filled == BAR else "cyan")
+        text.append(left * (BAR - filled), "bright_black")
+        text.append(f" {cell.percent:3.0f}% ")
+    text.append(clip(cell.text), cell.style or None)
+    return text
+
+
+def _rich_sheet(sheet: Sheet) -> rich.text.Text:
+    from rich.text import Text
+
+    text = Text()
+    for label, lines, style in _entries(sheet):
+        text.append(label if len(lines) == 1 else label.rstrip(), "bold")
+        for line in lines:
+            text.append(line if len(lines) == 1 else f"\n  {line}", style or None)
+        text.append("\n")
+    text.rstrip()
+    return text

@@ -1,0 +1,1 @@
+"""What commands answer: documents for scripts, tables and sheets for people."""

@@ -1,0 +1,229 @@
+"""Tasks, their attempts and their logs, as documents and as views."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from cueline.application.ports.persistence import LogEntry
+from cueline.application.queries import TaskDetail
+from cueline.domain.attempt import Attempt, AttemptOutcome
+from cueline.domain.duration import duration_text
+from cueline.domain.json import Json
+from cueline.domain.task import Task, TaskState
+from cueline.domain.workflow.document import retry_document
+from cueline.interfaces.cli.table import Cell, Column, Sheet, Table
+from cueline.interfaces.cli.text import moment, span
+from cueline.interfaces.cli.views.values import (
+    failure_document,
+    failure_text,
+    json_text,
+    json_value,
+    state_cell,
+    timestamp,
+)
+
+def shown_state(task: Task, now: datetime) -> str:
+    """The state by the name that users know: a queued task may be scheduled."""
+    return "scheduled" if task.is_scheduled(now) else task.state.value
+
+
+# --- documents ------------------------------------------------------------------------------------
+
+
+def task_document(detail: TaskDetail) -> dict[str, Json]:
+    """A task as scripts read it."""
+    task, spec = detail.task, detail.task.spec
+    origin = spec.origin
+    return {
+        "id": task.id,
+        "name": spec.name,
+        "state": "scheduled" if detail.scheduled else task.state.value,
+        "queue": spec.queue,
+        "priority": spec.priority.label,
+        "input": spec.input,
+        "output": task.output,
+        "error": failure_document(task.failure),
+        "attempt": task.attempt,
+        "failures": task.failures,
+        "retry": retry_document(spec.retry),
+        "timeout": None if spec.timeout is None else duration_text(spec.timeout),
+        "key": spec.key,
+        "tags": list(spec.tags),
+        "run": None
+        if origin is None
+        else {"id": origin.run_id, "step": origin.step, "purpose": origin.purpose.value},
+        "worker": task.worker_id,
+        "created_at": timestamp(spec.created_at),
+        "run_at": timestamp(task.run_at),
+        "started_at": timestamp(task.started_at),
+        "ended_at": timestamp(task.ended_at),
+        "progress": progress_document(detail.progress),
+        "version": task.version,
+    }
+
+
+def progress_document(entry: LogEntry | None) -> dict[str, Json] | None:
+    """How far an attempt has come."""
+    if entry is None:
+        return None
+    return {
+        "percent": percent_of(entry),
+        "message": entry.message,
+        "attempt": entry.attempt,
+        "at": timestamp(entry.at),
+        "fields": {name: value for name, value in entry.fields.items() if name != "percent"},
+    }
+
+
+def attempt_document(attempt: Attempt) -> dict[str, Json]:
+    """One call of the handler."""
+    return {
+        "number": attempt.number,
+        "outcome": attempt.outcome.value,
+        "worker": attempt.worker_id,
+        "started_at": timestamp(attempt.started_at),
+        "ended_at": timestamp(attempt.ended_at),
+        "error": failure_document(attempt.failure),
+    }
+
+
+def log_document(position: int, entry: LogEntry) -> dict[str, Json]:
+    """A line of a task's log."""
+    return {
+        "position": position,
+        "at": timestamp(entry.at),
+        "attempt": entry.attempt,
+        "level": entry.level,
+        "message": entry.message,
+        "fields": dict(entry.fields),
+    }
+
+
+# --- views ----------------------------------------------------------------------------------------
+
+_COLUMNS = (
+    Column("id"),
+    Column("name", flexible=True),
+    Column("state"),
+    Column("queue", flexible=True),
+    Column("priority"),
+    Column("attempts", right=True),
+    Column("created"),
+    Column("error", flexible=True),
+)
+
+
+def task_table(details: Sequence[TaskDetail]) -> Table:
+    """Tasks, one on a line."""
+    return Table(_COLUMNS, [_task_row(detail) for detail in details], "There are no such tasks.")
+
+
+def _task_row(detail: TaskDetail) -> list[Cell]:
+    task, spec = detail.task, detail.task.spec
+    return [
+        Cell(task.id),
+        Cell(spec.name),
+        state_cell("scheduled" if detail.scheduled else task.state.value),
+        Cell(spec.queue),
+        Cell(spec.priority.label),
+        Cell(str(task.attempt)),
+        Cell(moment(spec.created_at)),
+        Cell(task.failure.summary if task.failure else "", "red"),
+    ]
+
+
+def task_sheet(detail: TaskDetail, now: datetime) -> Sheet:
+    """Everything about a task."""
+    task, spec = detail.task, detail.task.spec
+    origin = spec.origin
+    charged = f"{task.attempt} ({task.failures} of {spec.retry.attempts} failures charged)"
+    return Sheet(
+        [
+            ("id", Cell(task.id)),
+            ("name", Cell(spec.name)),
+            ("state", state_cell(shown_state(task, now))),
+            ("queue", Cell(spec.queue)),
+            ("priority", Cell(spec.priority.label)),
+            ("attempts", Cell(charged if task.attempt else "none yet")),
+            ("progress", progress_cell(detail)),
+            ("created", Cell(moment(spec.created_at))),
+            ("run at", Cell(moment(task.run_at) if task.state is TaskState.QUEUED else "")),
+            ("started", Cell(moment(task.started_at))),
+            ("ended", Cell(moment(task.ended_at))),
+            ("duration", Cell(task_duration(task, now))),
+            ("worker", Cell(task.worker_id or "")),
+            ("timeout", Cell("" if spec.timeout is None else duration_text(spec.timeout))),
+            ("key", Cell(spec.key or "")),
+            ("tags", Cell(", ".join(spec.tags))),
+            ("run", Cell("" if origin is None else origin.run_id)),
+            ("step", Cell("" if origin is None else f"{origin.step} ({origin.purpose.value})")),
+            ("input", Cell(json_text(spec.input))),
+            ("output", Cell(json_text(task.output))),
+            ("error", Cell(failure_text(task.failure), "red")),
+        ]
+    )
+
+
+def attempt_table(attempts: Sequence[Attempt], now: datetime) -> Table:
+    """The attempts at a task."""
+    columns = (
+        Column("attempt", right=True),
+        Column("outcome"),
+        Column("started"),
+        Column("duration", right=True),
+        Column("worker"),
+        Column("error", flexible=True),
+    )
+    rows = [
+        [
+            Cell(str(each.number)),
+            state_cell(each.outcome.value),
+            Cell(moment(each.started_at)),
+            Cell(_attempt_duration(each, now)),
+            Cell(each.worker_id),
+            Cell(each.failure.summary if each.failure else "", "red"),
+        ]
+        for each in attempts
+    ]
+    return Table(columns, rows, "No attempt has been made yet.")
+
+
+def log_text(entry: LogEntry) -> str:
+    """A line of a task's log."""
+    fields = {name: value for name, value in entry.fields.items() if name != "percent"}
+    parts = [moment(entry.at), f"#{entry.attempt}", f"{entry.level:<8}"]
+    if entry.level == "progress":
+        parts.append(f"{percent_of(entry):.0f}%")
+    parts.append(entry.message)
+    parts += [f"{name}={json_value(value)}" for name, value in fields.items()]
+    return " ".join(part for part in parts if part)
+
+
+def progress_cell(detail: TaskDetail) -> Cell:
+    """The progress of the present attempt; that of an earlier one says nothing any more."""
+    entry = detail.progress
+    if entry is None or entry.attempt != detail.task.attempt:
+        return Cell()
+    return Cell(entry.message, percent=percent_of(entry))
+
+
+def percent_of(entry: LogEntry) -> float:
+    """How far an entry of level `progress` says that the attempt has come."""
+    percent = entry.fields.get("percent")
+    return float(percent) if isinstance(percent, (int, float)) else 0.0
+
+
+def task_duration(task: Task, now: datetime) -> str:
+    """How long the present or last attempt took."""
+    if task.started_at is None:
+        return ""
+    if task.ended_at is None and task.state is not TaskState.RUNNING:
+        return ""
+    return span((task.ended_at or now) - task.started_at)
+
+
+def _attempt_duration(attempt: Attempt, now: datetime) -> str:
+    if attempt.ended_at is None and attempt.outcome is not AttemptOutcome.RUNNING:
+        return ""
+    return span((attempt.ended_at or now) - attempt.started_at)

@@ -1,0 +1,74 @@
+"""Values that many answers have in common: states, times, errors, JSON."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from cueline.domain.failure import Failure
+from cueline.domain.json import Json
+from cueline.interfaces.cli.table import Cell
+
+LONGEST_VALUE = 4000
+"""How much of an input or output a sheet shows."""
+
+STYLES = {
+    "scheduled": "blue",
+    "queued": "yellow",
+    "waiting": "dim",
+    "running": "cyan",
+    "paused": "yellow",
+    "succeeded": "green",
+    "live": "green",
+    "open": "green",
+    "failed": "bold red",
+    "lost": "bold red",
+    "lapsed": "red",
+    "cancelled": "magenta",
+    "stopped": "dim",
+    "compensating": "yellow",
+    "compensated": "magenta",
+    "compensation_failed": "bold red",
+    "snoozed": "blue",
+    "released": "blue",
+}
+
+
+def state_cell(state: str) -> Cell:
+    """A state in its colour."""
+    return Cell(state, STYLES.get(state, ""))
+
+
+def timestamp(at: datetime | None) -> str | None:
+    """A time as documents hold it."""
+    return None if at is None else at.isoformat().replace("+00:00", "Z")
+
+
+def failure_document(failure: Failure | None) -> dict[str, Json] | None:
+    """What went wrong."""
+    if failure is None:
+        return None
+    return {"type": failure.type, "message": failure.message, "traceback": failure.traceback}
+
+
+def failure_text(failure: Failure | None) -> str:
+    """An error in full."""
+    if failure is None:
+        return ""
+    head = f"{failure.type}: {failure.message}" if failure.message else failure.type
+    return f"{head}\n{failure.traceback}".rstrip()
+
+
+def json_text(value: Json) -> str:
+    """A value laid out for reading, cut if it is very long."""
+    if value is None:
+        return ""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    if len(text) <= LONGEST_VALUE:
+        return text if "\n" in text or len(text) <= 80 else f"\n{text}"
+    return f"{text[:LONGEST_VALUE]}…\n({len(text)} characters; --json shows all)"
+
+
+def json_value(value: Json) -> str:
+    """A value on one line; a text stands without quotes."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

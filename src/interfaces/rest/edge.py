@@ -1,0 +1,68 @@
+"""What the endpoints share: the application they ask, and the limits of this edge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, TypeAlias
+
+from fastapi import Depends
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cueline.application.application import Application
+from cueline.application.batching import GroupCommit
+from cueline.application.tasks import Submitted
+from cueline.domain.task import Task
+
+PREFIX = "/api/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The rhythm of event streams, in seconds: looks at the store, and signs of life."""
+
+    look: float = 1.0
+    heartbeat: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What one API is made with. `submit` lets requests that arrive together share a write."""
+
+    provide: Callable[[], Application]
+    submit: GroupCommit[Task, Submitted]
+    max_body: int
+    max_batch: int
+    pace: Pace
+
+
+def edge_of(request: Request) -> Edge:
+    """The edge that serves a request."""
+    edge: Edge = request.app.state.edge
+    return edge
+
+
+async def _application(request: Request) -> Application:
+    return edge_of(request).provide()
+
+
+async def _pace(request: Request) -> Pace:
+    return edge_of(request).pace
+
+
+App: TypeAlias = Annotated[Application, Depends(_application)]
+StreamPace: TypeAlias = Annotated[Pace, Depends(_pace)]
+
+
+class DirectRoute(APIRoute):
+    """A route that FastAPI documents, but whose endpoint takes the request as it comes.
+
+    Resolving parameters costs more than all else that a small request needs: twice the time.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Response]:  # type: ignore[override]
+        """The endpoint itself."""
+        endpoint: Callable[[Request], Response] = self.endpoint
+        return endpoint

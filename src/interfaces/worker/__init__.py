@@ -1,0 +1,1 @@
+"""What runs in the background: the worker, the dispatcher and maintenance."""

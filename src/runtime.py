@@ -1,0 +1,167 @@
+"""Opening the selected adapters, and running what a process is for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from cueline.application.application import Application
+from cueline.container import Container
+from cueline.domain.task import DEFAULT_QUEUE
+from cueline.interfaces.rest import create_api
+from cueline.interfaces.worker.loops import dispatch_forever, maintain_forever
+from cueline.interfaces.worker.worker import WorkerLoop, WorkerOptions
+from cueline.settings import Role, Settings
+
+if TYPE_CHECKING:
+    from cueline.app import App
+
+log = logging.getLogger(__name__)
+
+API_PATIENCE = 5
+"""How long open requests and event streams may go on when the service stops, in seconds."""
+
+
+@asynccontextmanager
+async def open_application(settings: Settings, app: App | None) -> AsyncIterator[Application]:
+    """Open just the adapters that the settings select, in order, and close them in reverse."""
+    container = Container(
+        settings=settings,
+        definitions=app.definitions if app is not None else (),
+        handlers=app.handlers if app is not None else {},
+    )
+    async with AsyncExitStack() as stack:
+        for adapter in (container.store(), container.broker(), container.executor()):
+            stack.push_async_callback(adapter.close)
+            await adapter.open()
+        await stack.enter_async_context(container.http())
+        application = container.application()
+        await application.catalogue.register()
+        for workflow in app.workflows if app is not None else ():
+            await application.register(workflow)
+        yield application
+
+
+async def serve(
+    settings: Settings,
+    app: App | None,
+    stop: asyncio.Event,
+    opened: Callable[[Application], None] = lambda _: None,
+) -> None:
+    """Do what the settings' roles say until `stop` is set, then end in order.
+
+    `opened` is told once the application is open.
+
+    The API stops first, so that nothing new comes in; the worker finishes what it holds; the
+    dispatcher and maintenance go last, because others may still need them.
+    """
+    async with open_application(settings, app) as application:
+        if app is not None:
+            app.bind(application)
+        opened(application)
+        loops = [
+            asyncio.create_task(loop, name=name) for name, loop in _loops(settings, application)
+        ]
+        parts = [
+            asyncio.create_task(part, name=name)
+            for name, part in _parts(settings, app, application, stop)
+        ]
+        waiting = asyncio.create_task(stop.wait(), name="stop")
+        try:
+            # A part that ends by itself has failed: a worker or an API that is not there must not
+            # go unnoticed behind the rest.
+            await asyncio.wait({waiting, *parts}, return_when=asyncio.FIRST_COMPLETED)
+            stop.set()
+            await asyncio.gather(*parts)
+        finally:
+            stop.set()
+            for task in (waiting, *loops):
+                task.cancel()
+            await asyncio.gather(waiting, *loops, *parts, return_exceptions=True)
+            if app is not None:
+                app.connection.unbind()
+
+
+def _loops(settings: Settings, application: Application) -> Iterator[tuple[str, Any]]:
+    if Role.DISPATCHER in settings.roles:
+        yield "dispatcher", dispatch_forever(application)
+        yield "maintenance", maintain_forever(application)
+
+
+def _parts(
+    settings: Settings, app: App | None, application: Application, stop: asyncio.Event
+) -> Iterator[tuple[str, Any]]:
+    if Role.WORKER in settings.roles and app is not None:
+        options = WorkerOptions(
+            name=settings.worker_name,
+            queues=settings.queues or queues_of(app),
+            slots=settings.concurrency,
+            grace=settings.grace,
+        )
+        yield "worker", WorkerLoop(application, options).run(stop)
+    if Role.API in settings.roles:
+        yield "api", _serve_api(settings, application, stop)
+
+
+def queues_of(app: App) -> tuple[str, ...]:
+    """The queues that an application's tasks name: what its workers serve unless told otherwise."""
+    return tuple(sorted({definition.queue for definition in app.definitions})) or (DEFAULT_QUEUE,)
+
+
+async def _serve_api(settings: Settings, application: Application, stop: asyncio.Event) -> None:
+    api = create_api(lambda: application, max_body=settings.max_body)
+    server = _Server(
+        uvicorn.Config(
+            api,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=API_PATIENCE,
+        )
+    )
+
+    async def end() -> None:
+        await stop.wait()
+        server.should_exit = True
+
+    ending = asyncio.create_task(end(), name="api-end")
+    try:
+        await server.serve()
+    finally:
+        ending.cancel()
+        with suppress(asyncio.CancelledError):
+            await ending
+    if not server.started:
+        raise RuntimeError(f"cannot listen on {settings.host}:{settings.port}; is it in use?")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, leaving the signals to us: one signal has to stop the API and the worker."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Set `stop` on SIGTERM and SIGINT; a second signal ends the process at once."""
+    loop = asyncio.get_running_loop()
+
+    def receive(number: signal.Signals) -> None:
+        if stop.is_set():
+            log.warning("%s again: ending at once", number.name)
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        log.info("%s: stopping", number.name)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, receive, number)

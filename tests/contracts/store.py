@@ -1,0 +1,23 @@
+"""The whole contract of a store."""
+
+from __future__ import annotations
+
+from tests.contracts.store_dispatch import DispatchContract
+from tests.contracts.store_journal import JournalContract
+from tests.contracts.store_listing import ListingContract
+from tests.contracts.store_registry import RegistryContract
+from tests.contracts.store_runs import RunContract
+from tests.contracts.store_tasks import TaskContract
+from tests.contracts.store_transactions import TransactionContract
+
+
+class StoreContract(
+    TaskContract,
+    DispatchContract,
+    ListingContract,
+    RunContract,
+    RegistryContract,
+    JournalContract,
+    TransactionContract,
+):
+    """Every test of every topic; an adapter provides the fixture `store`."""
