@@ -1,8 +1,8 @@
 """From orders to invoices: which are due, and what they come to.
 
-Pure rules without I/O. Money is a whole number of cents. A line's net amount is quantity times price,
-rounded half up to the cent; VAT is computed once per rate on the sum of its lines, as German invoices
-do, and rounded likewise.
+Pure rules without I/O. Money is a whole number of cents. A line's net amount is quantity times
+price, rounded half up to the cent; VAT is computed once per rate on the sum of its lines, as German
+invoices do, and rounded likewise.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from typing import TypedDict
+
+from typing_extensions import TypedDict  # in Python 3.11, what pydantic can check
 
 PAYABLE_WITHIN = timedelta(days=14)
 

@@ -1,8 +1,8 @@
 """The shop's books: its invoice records, in a SQLite database of its own.
 
-Every change is one transaction, and every change can be repeated without a second effect, because the
-steps that make it may run more than once. Opening the books costs little, so each call does it anew;
-that makes them safe to use from any thread.
+Every change is one transaction, and every change can be repeated without a second effect, because
+the steps that make it may run more than once. Opening the books costs little, so each call does it
+anew; that makes them safe to use from any thread.
 """
 
 from __future__ import annotations
@@ -152,7 +152,10 @@ class Books:
                 "SELECT number, customer, day, gross, state, mailed_at IS NOT NULL"
                 " FROM invoices ORDER BY number"
             ).fetchall()
-        return [Entry(*row[:5], mailed=bool(row[5])) for row in rows]
+        return [
+            Entry(number, customer, day, gross, state, bool(mailed))
+            for number, customer, day, gross, state, mailed in rows
+        ]
 
     def mailed(self) -> set[str]:
         """The numbers of the invoices that their customers have."""

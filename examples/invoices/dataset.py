@@ -53,7 +53,7 @@ class OrderLine:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """`state` is ordered, shipped, delivered or cancelled. `invoice` is the number it was billed by."""
+    """`state` is ordered, shipped, delivered or cancelled; `invoice` what billed it long ago."""
 
     id: int
     number: str
@@ -119,7 +119,7 @@ def _order(
         ordered=ordered,
         delivered=delivered,
         state=state,
-        invoice=f"RE-2026-{number:05d}" if billed else None,
+        invoice=f"OLD-{number:05d}" if billed else None,
         lines=_lines(random, items),
     )
 

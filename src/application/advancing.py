@@ -173,7 +173,11 @@ class RunAdvancer:
         """
         wanted = {step_task_id(run_id, step, Purpose.WORK): step for step in command.steps}
         unborn = [
-            start for start in starts if start[0].id == run_id and start[1].step in command.steps
+            start
+            for start in starts
+            if start[0].id == run_id
+            and start[1].step in command.steps
+            and start[1].purpose is Purpose.WORK
         ]
         for start in unborn:  # asked for in this transaction and not even stored yet
             starts.remove(start)

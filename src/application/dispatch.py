@@ -82,6 +82,10 @@ class Window:
         self._room[queue] = self._room.get(queue, 0) - granted
         return granted
 
+    def put_back(self, queue: str, count: int) -> None:
+        """Return room that was reserved and turned out not to be needed."""
+        self._room[queue] = self._room.get(queue, 0) + count
+
     def give_back(self, queues: Iterable[str]) -> None:
         """Note messages of these queues that were taken off the broker."""
         for name in queues:
@@ -203,7 +207,9 @@ class DispatchTasks:
         handed: dict[TaskId, datetime] = {}
         async with self._store.write() as uow:
             for name, count in open_queues.items():
-                for due in await uow.tasks.due(name, now, count):
+                found = await uow.tasks.due(name, now, count)
+                self._window.put_back(name, count - len(found))
+                for due in found:
                     messages.append(Message(due.id, due.queue, due.priority))
                     handed[due.id] = now + recovery_delay(due.dispatches)
             await uow.tasks.set_dispatched(handed)

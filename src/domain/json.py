@@ -58,8 +58,10 @@ def _nesting_fault(depth: int) -> str | None:
 
 def _key_fault(value: Mapping[object, object]) -> str | None:
     for key in value:
-        if type(key) is not str or not _is_unicode(key):
-            return f"the key {key!r} is not text"
+        if type(key) is not str:
+            return f"a key is of type {type(key).__name__}, which is not plain text"
+        if not _is_unicode(key):
+            return f"the key {key!r} holds half of a surrogate pair, which is not Unicode"
     return None
 
 

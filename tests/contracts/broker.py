@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
 
 import pytest
 
@@ -15,14 +14,6 @@ from tests.factories import a_task_id
 
 LONG = 30.0
 """Seconds that no test ever waits in full."""
-
-
-class OpenBroker(Broker, Protocol):
-    """A broker as adapters are: it can be closed."""
-
-    async def close(self) -> None:
-        """Wake the receivers and give back what the broker holds."""
-        ...
 
 
 class BrokerContract:
@@ -36,18 +27,18 @@ class BrokerContract:
         return FakeClock()
 
     @pytest.fixture
-    def broker(self, clock: FakeClock) -> OpenBroker:
+    def broker(self, clock: FakeClock) -> Broker:
         raise NotImplementedError
 
     # --- publishing and receiving -----------------------------------------------------------------
 
-    async def test_a_message_arrives_as_it_was_published(self, broker: OpenBroker) -> None:
+    async def test_a_message_arrives_as_it_was_published(self, broker: Broker) -> None:
         message = a_message("mail", Priority.LOW)
         await broker.publish([message])
         [delivery] = await broker.receive(["mail"], 10, 0)
         assert delivery.message == message
 
-    async def test_messages_come_by_priority_then_age(self, broker: OpenBroker) -> None:
+    async def test_messages_come_by_priority_then_age(self, broker: Broker) -> None:
         order = [Priority.LOW, Priority.NORMAL, Priority.CRITICAL, Priority.NORMAL, Priority.HIGH]
         messages = [a_message(priority=priority) for priority in order]
         for message in messages:
@@ -55,12 +46,12 @@ class BrokerContract:
         received = await broker.receive(["default"], 10, 0)
         assert tasks(received) == tasks([messages[n] for n in (2, 4, 1, 3, 0)])
 
-    async def test_a_batch_keeps_its_order(self, broker: OpenBroker) -> None:
+    async def test_a_batch_keeps_its_order(self, broker: Broker) -> None:
         messages = [a_message() for _ in range(20)]
         await broker.publish(messages)
         assert tasks(await broker.receive(["default"], 20, 0)) == tasks(messages)
 
-    async def test_priority_counts_across_queues(self, broker: OpenBroker) -> None:
+    async def test_priority_counts_across_queues(self, broker: Broker) -> None:
         low = a_message("first", Priority.LOW)
         high = a_message("second", Priority.HIGH)
         normal = a_message("third", Priority.NORMAL)
@@ -68,29 +59,29 @@ class BrokerContract:
         received = await broker.receive(["first", "second", "third"], 2, 0)
         assert tasks(received) == tasks([high, normal])
 
-    async def test_age_counts_across_queues(self, broker: OpenBroker) -> None:
+    async def test_age_counts_across_queues(self, broker: Broker) -> None:
         messages = [a_message(queue) for queue in ("b", "a", "b", "a")]
         for message in messages:
             await broker.publish([message])
         assert tasks(await broker.receive(["a", "b"], 9, 0)) == tasks(messages)
 
-    async def test_only_the_queues_asked_for_are_received(self, broker: OpenBroker) -> None:
+    async def test_only_the_queues_asked_for_are_received(self, broker: Broker) -> None:
         mail, pdf = a_message("mail"), a_message("pdf", Priority.CRITICAL)
         await broker.publish([mail, pdf])
         assert tasks(await broker.receive(["mail", "other"], 9, 0)) == tasks([mail])
         assert tasks(await broker.receive(["pdf"], 9, 0)) == tasks([pdf])
 
-    async def test_no_more_than_the_limit_is_received(self, broker: OpenBroker) -> None:
+    async def test_no_more_than_the_limit_is_received(self, broker: Broker) -> None:
         messages = [a_message() for _ in range(5)]
         await broker.publish(messages)
         assert tasks(await broker.receive(["default"], 2, 0)) == tasks(messages[:2])
         assert tasks(await broker.receive(["default"], 9, 0)) == tasks(messages[2:])
 
-    async def test_publishing_nothing_is_allowed(self, broker: OpenBroker) -> None:
+    async def test_publishing_nothing_is_allowed(self, broker: Broker) -> None:
         await broker.publish([])
         assert await broker.receive(["default"], 9, 0) == []
 
-    async def test_a_message_may_be_published_twice(self, broker: OpenBroker) -> None:
+    async def test_a_message_may_be_published_twice(self, broker: Broker) -> None:
         message = a_message()
         await broker.publish([message])
         await broker.publish([message])
@@ -101,40 +92,36 @@ class BrokerContract:
 
     # --- waiting ----------------------------------------------------------------------------------
 
-    async def test_an_empty_queue_gives_nothing_once_the_wait_is_over(
-        self, broker: OpenBroker
-    ) -> None:
+    async def test_an_empty_queue_gives_nothing_once_the_wait_is_over(self, broker: Broker) -> None:
         assert await broker.receive(["default"], 9, 0) == []
         assert await broker.receive(["default"], 9, 0.01) == []
 
-    async def test_what_is_there_is_given_without_waiting_for_more(
-        self, broker: OpenBroker
-    ) -> None:
+    async def test_what_is_there_is_given_without_waiting_for_more(self, broker: Broker) -> None:
         await broker.publish([a_message()])
         async with asyncio.timeout(LONG / 2):
             assert len(await broker.receive(["default"], 9, LONG)) == 1
 
-    async def test_a_waiting_receiver_is_woken_by_a_message(self, broker: OpenBroker) -> None:
+    async def test_a_waiting_receiver_is_woken_by_a_message(self, broker: Broker) -> None:
         message = a_message("mail")
         receiver = await waiting(broker, ["pdf", "mail"])
         await broker.publish([message])
         assert tasks(await soon(receiver)) == tasks([message])
 
-    async def test_a_waiting_receiver_sleeps_on_for_other_queues(self, broker: OpenBroker) -> None:
+    async def test_a_waiting_receiver_sleeps_on_for_other_queues(self, broker: Broker) -> None:
         wanted, other = a_message("mail"), a_message("pdf")
         receiver = await waiting(broker, ["mail"])
         await broker.publish([other])
         await broker.publish([wanted])
         assert tasks(await soon(receiver)) == tasks([wanted])
 
-    async def test_several_waiting_receivers_share_what_comes(self, broker: OpenBroker) -> None:
+    async def test_several_waiting_receivers_share_what_comes(self, broker: Broker) -> None:
         receivers = [await waiting(broker, ["default"], limit=1) for _ in range(4)]
         messages = [a_message() for _ in range(4)]
         await broker.publish(messages)
         received = [await soon(receiver) for receiver in receivers]
         assert sorted(task for part in received for task in tasks(part)) == tasks(messages)
 
-    async def test_a_receiver_that_gives_up_takes_nothing_with_it(self, broker: OpenBroker) -> None:
+    async def test_a_receiver_that_gives_up_takes_nothing_with_it(self, broker: Broker) -> None:
         receiver = await waiting(broker, ["default"])
         receiver.cancel()
         await asyncio.gather(receiver, return_exceptions=True)
@@ -142,18 +129,18 @@ class BrokerContract:
         await broker.publish([message])
         assert tasks(await broker.receive(["default"], 9, 1)) == tasks([message])
 
-    async def test_closing_wakes_waiting_receivers(self, broker: OpenBroker) -> None:
+    async def test_closing_wakes_waiting_receivers(self, broker: Broker) -> None:
         receivers = [await waiting(broker, ["default"]) for _ in range(3)]
         await broker.close()
         assert [await soon(receiver) for receiver in receivers] == [[], [], []]
 
-    async def test_closing_twice_is_closing_once(self, broker: OpenBroker) -> None:
+    async def test_closing_twice_is_closing_once(self, broker: Broker) -> None:
         await broker.close()
         await broker.close()
 
     # --- acknowledging ----------------------------------------------------------------------------
 
-    async def test_a_delivery_belongs_to_one_receiver(self, broker: OpenBroker) -> None:
+    async def test_a_delivery_belongs_to_one_receiver(self, broker: Broker) -> None:
         messages = [a_message(priority=Priority(n % 4)) for n in range(200)]
         await broker.publish(messages)
 
@@ -169,7 +156,7 @@ class BrokerContract:
         assert len({delivery.tag for delivery in received}) == 200
 
     async def test_what_is_acknowledged_is_forgotten(
-        self, broker: OpenBroker, clock: FakeClock
+        self, broker: Broker, clock: FakeClock
     ) -> None:
         await broker.publish([a_message(), a_message()])
         received = await broker.receive(["default"], 9, 0)
@@ -179,7 +166,7 @@ class BrokerContract:
         assert await broker.depth("default") == 0
 
     async def test_what_is_not_acknowledged_comes_back(
-        self, broker: OpenBroker, clock: FakeClock
+        self, broker: Broker, clock: FakeClock
     ) -> None:
         messages = [a_message(priority=priority) for priority in Priority]
         await broker.publish(messages)
@@ -195,7 +182,7 @@ class BrokerContract:
         assert await broker.receive(["default"], 9, 0) == []
 
     async def test_what_comes_back_is_as_old_as_it_was(
-        self, broker: OpenBroker, clock: FakeClock
+        self, broker: Broker, clock: FakeClock
     ) -> None:
         old, new = a_message(), a_message()
         await broker.publish([old])
@@ -204,7 +191,7 @@ class BrokerContract:
         clock.advance(self.redelivery + 1)
         assert tasks(await broker.receive(["default"], 9, 0)) == tasks([old, new])
 
-    async def test_acknowledging_again_or_nothing_does_nothing(self, broker: OpenBroker) -> None:
+    async def test_acknowledging_again_or_nothing_does_nothing(self, broker: Broker) -> None:
         await broker.publish([a_message(), a_message()])
         [first] = await broker.receive(["default"], 1, 0)
         await broker.acknowledge([first])
@@ -213,7 +200,7 @@ class BrokerContract:
         assert await broker.depth("default") == 1
 
     async def test_acknowledging_too_late_does_nothing(
-        self, broker: OpenBroker, clock: FakeClock
+        self, broker: Broker, clock: FakeClock
     ) -> None:
         await broker.publish([a_message()])
         late = await broker.receive(["default"], 1, 0)
@@ -226,7 +213,7 @@ class BrokerContract:
 
     # --- depth and wiping -------------------------------------------------------------------------
 
-    async def test_depth_counts_until_acknowledged(self, broker: OpenBroker) -> None:
+    async def test_depth_counts_until_acknowledged(self, broker: Broker) -> None:
         assert await broker.depth("default") == 0
         await broker.publish([*(a_message() for _ in range(3)), a_message("other")])
         assert await broker.depth("default") == 3
@@ -237,7 +224,7 @@ class BrokerContract:
         assert await broker.depth("other") == 1
 
     async def test_depth_stays_true_when_something_comes_back(
-        self, broker: OpenBroker, clock: FakeClock
+        self, broker: Broker, clock: FakeClock
     ) -> None:
         await broker.publish([a_message(), a_message()])
         await broker.receive(["default"], 2, 0)
@@ -247,7 +234,7 @@ class BrokerContract:
         assert await broker.depth("default") == 2
 
     async def test_a_wiped_broker_has_forgotten_everything(
-        self, broker: OpenBroker, clock: FakeClock
+        self, broker: Broker, clock: FakeClock
     ) -> None:
         await broker.publish([a_message(), a_message("other"), a_message()])
         received = await broker.receive(["default"], 1, 0)
@@ -259,7 +246,7 @@ class BrokerContract:
         assert await broker.receive(["default", "other"], 9, 0) == []
         assert await broker.depth("default") == 0
 
-    async def test_a_wiped_broker_goes_on(self, broker: OpenBroker) -> None:
+    async def test_a_wiped_broker_goes_on(self, broker: Broker) -> None:
         await broker.publish([a_message()])
         await broker.wipe()
         message = a_message()
@@ -268,7 +255,7 @@ class BrokerContract:
 
     # --- many -------------------------------------------------------------------------------------
 
-    async def test_publishers_and_receivers_at_once_lose_nothing(self, broker: OpenBroker) -> None:
+    async def test_publishers_and_receivers_at_once_lose_nothing(self, broker: Broker) -> None:
         batches = [[a_message(f"q{n % 3}") for _ in range(10)] for n in range(20)]
         expected = {message.task_id for batch in batches for message in batch}
         seen: list[str] = []
@@ -298,7 +285,7 @@ def tasks(items: Sequence[Message | Delivery]) -> list[str]:
 
 
 async def waiting(
-    broker: OpenBroker, queues: Sequence[str], limit: int = 9
+    broker: Broker, queues: Sequence[str], limit: int = 9
 ) -> asyncio.Task[list[Delivery]]:
     """A receiver that has begun to wait, as far as one round trip to the broker can tell."""
     receiver = asyncio.create_task(broker.receive(queues, limit, LONG))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Protocol
 
 import pytest
 
@@ -14,14 +13,6 @@ from cueline.domain.workflow.run import Run
 from tests.doubles import FakeClock
 
 
-class OpenStore(Store, Protocol):
-    """A store as adapters are: it can be closed."""
-
-    async def close(self) -> None:
-        """Give back what the store holds."""
-        ...
-
-
 class StoreSuite:
     """The fixtures; an adapter's tests override `store`."""
 
@@ -30,7 +21,7 @@ class StoreSuite:
         return FakeClock()
 
     @pytest.fixture
-    def store(self, clock: FakeClock) -> OpenStore:
+    def store(self, clock: FakeClock) -> Store:
         raise NotImplementedError
 
 

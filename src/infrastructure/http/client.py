@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json as jsonlib
+import logging
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +20,10 @@ from cueline.application.ports.http import (
 )
 from cueline.domain.json import Json
 from cueline.infrastructure.http.answers import describe_call, error_for
+
+# httpx2 logs every request at INFO with its whole address, and a query may hold secrets. Whoever
+# wants that sets the level of this logger, and is not overruled.
+_LIBRARY_LOG = logging.getLogger("httpx2")
 
 _FOLLOWED = frozenset({"GET", "HEAD"})  # a redirected POST would silently become a GET
 
@@ -41,6 +46,8 @@ class PooledHttpClient(HttpClient):
     async def __aenter__(self) -> Self:
         if self._client is not None:
             raise RuntimeError("the HTTP client is already open")
+        if _LIBRARY_LOG.level == logging.NOTSET:
+            _LIBRARY_LOG.setLevel(logging.WARNING)
         self._client = httpx2.AsyncClient(
             limits=httpx2.Limits(max_connections=self._connections),
             timeout=httpx2.Timeout(None, connect=10.0),  # the whole call is timed in `request`

@@ -102,7 +102,7 @@ class SqliteBroker(Broker):
             result = await session.execute(
                 select(func.count()).select_from(messages).where(messages.c.queue == queue)
             )
-            return int(result.scalar_one())
+            return int(result.scalar)
 
     async def wipe(self) -> None:
         async with self._store.session() as session:
@@ -124,7 +124,7 @@ class SqliteBroker(Broker):
         """Whether there is something to take; asked first, so that idling takes no write lock."""
         async with self._store.session(writing=False) as session:
             result = await session.execute(select(exists().where(*self._available(queues))))
-            return bool(result.scalar_one())
+            return bool(result.scalar)
 
     async def _take(self, queues: Sequence[str], limit: int) -> list[Delivery]:
         until = to_microseconds(self._clock.now() + self._redelivery)

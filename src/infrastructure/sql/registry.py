@@ -39,7 +39,7 @@ class SqlWorkflows(WorkflowRepository):
             self._session.insert(workflows).on_conflict_do_nothing().returning(workflows.c.name),
             [{"name": workflow.name, "version": workflow.version, "digest": digest}],
         )
-        return result.first() is not None
+        return result.first is not None
 
     async def get(self, name: str, version: int) -> Workflow | None:
         return await self._one(
@@ -65,7 +65,7 @@ class SqlWorkflows(WorkflowRepository):
         return [found[digest] for digest in digests]
 
     async def _one(self, query: Any) -> Workflow | None:
-        row = (await self._session.execute(query)).first()
+        row = (await self._session.execute(query)).first
         if row is None:
             return None
         return (await self._documents.get_many([row.digest]))[row.digest]
@@ -138,7 +138,7 @@ class SqlWorkers(WorkerRepository):
 
     async def get(self, id: WorkerId) -> Worker | None:
         result = await self._session.execute(select(workers).where(workers.c.id == id))
-        row = result.first()
+        row = result.first
         return _worker(row) if row is not None else None
 
     async def save(self, worker: Worker, expected_lease: datetime) -> bool:
@@ -151,7 +151,7 @@ class SqlWorkers(WorkerRepository):
             )
             .values(state=worker.state.value, lease_until=worker.lease_until)
         )
-        return result.rowcount == 1
+        return result.count == 1
 
     async def live(self) -> list[Worker]:
         result = await self._session.execute(

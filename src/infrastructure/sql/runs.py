@@ -113,7 +113,7 @@ class SqlRuns(RunRepository):
             query = query.where(runs.c.workflow == wanted.workflow)
         if page.after is not None:
             query = query.where(runs.c.id < page.after)
-        result = await self._session.execute(query.order_by(runs.c.id.desc()).limit(page.limit))
+        result = await self._session.scan(query.order_by(runs.c.id.desc()).limit(page.limit))
         return await self._with_steps(list(result))
 
     async def append_history(self, events: Sequence[Event]) -> None:

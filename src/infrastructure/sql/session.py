@@ -1,24 +1,25 @@
-"""A transaction on one connection, with the driver's errors translated into ours."""
+"""What the repositories execute their statements on, and the driver's errors translated into ours."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-from sqlalchemy import CursorResult, Executable, Row, Table
+from sqlalchemy import Executable, Row, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cueline.domain.errors import Unavailable
 
 T = TypeVar("T")
 
-Rows: TypeAlias = CursorResult[*tuple[Any, ...]]
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+Insert: TypeAlias = sqlite.Insert | postgresql.Insert
+Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 CHUNK = 500
 """How many identifiers go into one `IN (...)`."""
@@ -26,11 +27,54 @@ CHUNK = 500
 UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeout)
 """What the driver raises when the database does not answer, is locked for too long, or is full."""
 
-INSERTS: Mapping[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
+INSERTS: Mapping[str, Callable[[Table], Insert]] = {
     "sqlite": sqlite.insert,
     "postgresql": postgresql.insert,
 }
 """`INSERT ... ON CONFLICT`, which each dialect spells for itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What a statement answered, already fetched."""
+
+    rows: Sequence[AnyRow]
+    count: int
+    """How many rows the statement changed, where the driver says so."""
+
+    def __iter__(self) -> Iterator[AnyRow]:
+        return iter(self.rows)
+
+    @property
+    def first(self) -> AnyRow | None:
+        """The first row, if there is one."""
+        return self.rows[0] if self.rows else None
+
+    @property
+    def scalar(self) -> Any:
+        """The first column of the one row."""
+        return self.rows[0][0]
+
+
+class Session(Protocol):
+    """One transaction, as the repositories use it."""
+
+    dialect: str
+
+    async def execute(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
+        """Execute a statement that finds its rows by an index, once or for each set of parameters.
+
+        `Unavailable` when the database does not answer.
+        """
+        ...
+
+    async def scan(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
+        """Execute a statement that may have to look at many rows."""
+        ...
+
+    def insert(self, table: Table) -> Insert:
+        """An insert that can say what to do on a conflict."""
+        return INSERTS[self.dialect](table)
 
 
 @contextmanager
@@ -46,27 +90,7 @@ def translated() -> Iterator[None]:
         raise
 
 
-class Session:
-    """What the repositories execute their statements on."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
-
-    async def execute(
-        self,
-        statement: Executable,
-        parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
-    ) -> Rows:
-        """Execute a statement, once or for each set of parameters."""
-        with translated():
-            return await self._connection.execute(statement, parameters)
-
-    def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
-        """An insert that can say what to do on a conflict."""
-        return INSERTS[self._connection.dialect.name](table)
-
-
-def chunks(items: Sequence[T] | set[T] | frozenset[T], size: int = CHUNK) -> Iterator[list[T]]:
+def chunks(items: Sequence[T], size: int = CHUNK) -> Iterator[list[T]]:
     """The items in lists of at most `size`."""
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):

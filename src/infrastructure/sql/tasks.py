@@ -27,6 +27,7 @@ from cueline.domain.task import Origin, Priority, Task, TaskSpec, TaskState
 from cueline.infrastructure.sql import rows
 from cueline.infrastructure.sql.session import AnyRow, Session, chunks
 from cueline.infrastructure.sql.tables import queue_names, queues, tasks, workers
+from cueline.infrastructure.sql.types import Moment
 
 _SAVE = (
     update(tasks)
@@ -66,15 +67,83 @@ _OPEN_QUEUES = select(queue_names.c.name).where(
     ~exists().where(queues.c.name == queue_names.c.name, queues.c.paused.is_(True))
 )
 
+# The state is written into these statements, so that the planner sees that a partial index fits.
+_IS_QUEUED = literal_column("tasks.state") == literal_column(f"'{TaskState.QUEUED}'")
+_IS_RUNNING = literal_column("tasks.state") == literal_column(f"'{TaskState.RUNNING}'")
+_NOW = bindparam("the_moment", type_=Moment)
+
+_DUE = union_all(
+    *(
+        select(
+            select(tasks.c.id, tasks.c.priority, tasks.c.dispatches)
+            .where(
+                tasks.c.queue == bindparam("the_queue"),
+                tasks.c.priority == literal_column(str(priority.value)),
+                _IS_QUEUED,
+                tasks.c.dispatch_at <= _NOW,
+            )
+            .order_by(tasks.c.dispatch_at, tasks.c.id)
+            .limit(bindparam("the_limit"))
+            .subquery()
+        )
+        for priority in Priority
+    )
+)
+
+_DUE_QUEUES = _OPEN_QUEUES.where(
+    or_(
+        *(
+            exists().where(
+                tasks.c.queue == queue_names.c.name,
+                tasks.c.priority == literal_column(str(priority.value)),
+                _IS_QUEUED,
+                tasks.c.dispatch_at <= _NOW,
+            )
+            for priority in Priority
+        )
+    )
+)
+
+_NEXT_DUE = _OPEN_QUEUES.add_columns(
+    *(
+        select(func.min(tasks.c.dispatch_at))
+        .where(
+            tasks.c.queue == queue_names.c.name,
+            tasks.c.priority == literal_column(str(priority.value)),
+            _IS_QUEUED,
+            tasks.c.dispatch_at > _NOW,
+        )
+        .correlate(queue_names)
+        .scalar_subquery()
+        for priority in Priority
+    )
+)
+
+_GET_MANY = select(tasks).where(tasks.c.id.in_(bindparam("the_values", expanding=True)))
+_BY_KEYS = select(tasks).where(tasks.c.key.in_(bindparam("the_values", expanding=True)))
+_VERSIONS = select(tasks.c.id, tasks.c.version).where(
+    tasks.c.id.in_(bindparam("the_values", expanding=True))
+)
+
+_ORPHANS = (
+    select(tasks)
+    .where(
+        _IS_RUNNING,
+        ~exists().where(workers.c.id == tasks.c.worker_id, workers.c.state == "live"),
+    )
+    .order_by(tasks.c.id)
+    .limit(bindparam("the_limit"))
+)
+
 
 class SqlTasks(TaskRepository):
     """Tasks as rows; the spec's columns are written once, the state's at each transition."""
 
-    def __init__(self, session: Session, known_queues: set[str]) -> None:
+    def __init__(self, session: Session, known_queues: set[str], new_queues: set[str]) -> None:
+        """Queues first seen here go into `new_queues`; they are known once it is committed."""
         self._session = session
         self._known_queues = known_queues
-        self.new_queues: set[str] = set()
-        """Queues first seen in this transaction; known to the process once it is committed."""
+        self._new_queues = new_queues
 
     async def add_many(self, new: Sequence[Task]) -> set[TaskId]:
         if not new:
@@ -87,10 +156,10 @@ class SqlTasks(TaskRepository):
         return {TaskId(row.id) for row in result}
 
     async def get_many(self, ids: Collection[TaskId]) -> list[Task]:
-        return await self._select(tasks.c.id, ids)
+        return await self._select(_GET_MANY, ids)
 
     async def by_keys(self, keys: Collection[str]) -> list[Task]:
-        return await self._select(tasks.c.key, keys)
+        return await self._select(_BY_KEYS, keys)
 
     async def save_many(self, changed: Sequence[Task]) -> set[TaskId]:
         if not changed:
@@ -105,58 +174,22 @@ class SqlTasks(TaskRepository):
 
     async def due(self, queue: str, now: datetime, limit: int) -> list[DueTask]:
         # One range of the index for each priority; together they are the order in which to go.
-        ranges = [
-            select(
-                select(tasks.c.id, tasks.c.priority, tasks.c.dispatches)
-                .where(
-                    tasks.c.queue == queue,
-                    tasks.c.priority == priority.value,
-                    tasks.c.state == _literal(TaskState.QUEUED),
-                    tasks.c.dispatch_at <= now,
-                )
-                .order_by(tasks.c.dispatch_at, tasks.c.id)
-                .limit(limit)
-                .subquery()
-            )
-            for priority in Priority
-        ]
-        result = await self._session.execute(union_all(*ranges))
+        result = await self._session.execute(
+            _DUE, {"the_queue": queue, "the_moment": now, "the_limit": limit}
+        )
         found = [
-            DueTask(TaskId(id), queue, Priority(priority), dispatches)
-            for id, priority, dispatches in result
+            DueTask(TaskId(row.id), queue, Priority(row.priority), row.dispatches) for row in result
         ]
         found.sort(key=lambda due: due.priority)  # stable: keeps the order within a priority
         return found[:limit]
 
     async def due_queues(self, now: datetime) -> set[str]:
-        due = [
-            exists().where(
-                tasks.c.queue == queue_names.c.name,
-                tasks.c.priority == priority.value,
-                tasks.c.state == _literal(TaskState.QUEUED),
-                tasks.c.dispatch_at <= now,
-            )
-            for priority in Priority
-        ]
-        result = await self._session.execute(_OPEN_QUEUES.where(or_(*due)))
+        result = await self._session.execute(_DUE_QUEUES, {"the_moment": now})
         return {row.name for row in result}
 
     async def next_due(self, now: datetime) -> datetime | None:
-        earliest = [
-            select(func.min(tasks.c.dispatch_at))
-            .where(
-                tasks.c.queue == queue_names.c.name,
-                tasks.c.priority == priority.value,
-                tasks.c.state == _literal(TaskState.QUEUED),
-                tasks.c.dispatch_at > now,
-            )
-            .correlate(queue_names)
-            .scalar_subquery()
-            for priority in Priority
-        ]
-        result = await self._session.execute(_OPEN_QUEUES.add_columns(*earliest))
-        moments = [moment for row in result for moment in row[1:] if moment is not None]
-        return min(moments, default=None)
+        result = await self._session.execute(_NEXT_DUE, {"the_moment": now})
+        return min((moment for row in result for moment in row[1:] if moment), default=None)
 
     async def set_dispatched(self, handed: Mapping[TaskId, datetime]) -> None:
         if handed:
@@ -175,29 +208,21 @@ class SqlTasks(TaskRepository):
             )
 
     async def orphans(self, limit: int) -> list[Task]:
-        live = exists().where(workers.c.id == tasks.c.worker_id, workers.c.state == "live")
-        result = await self._session.execute(
-            select(tasks)
-            .where(tasks.c.state == _literal(TaskState.RUNNING), ~live)
-            .order_by(tasks.c.id)
-            .limit(limit)
-        )
+        result = await self._session.execute(_ORPHANS, {"the_limit": limit})
         return [_task(row) for row in result]
 
     async def versions(self, ids: Collection[TaskId]) -> dict[TaskId, int]:
         found: dict[TaskId, int] = {}
         for chunk in chunks(list(ids)):
-            result = await self._session.execute(
-                select(tasks.c.id, tasks.c.version).where(tasks.c.id.in_(chunk))
-            )
-            found.update((TaskId(id), version) for id, version in result)
+            result = await self._session.execute(_VERSIONS, {"the_values": chunk})
+            found.update((TaskId(row.id), row.version) for row in result)
         return found
 
     async def search(self, wanted: TaskFilter, page: Page, now: datetime) -> list[Task]:
         query = _filtered(select(tasks), wanted, now)
         if page.after is not None:
             query = query.where(tasks.c.id < page.after)
-        result = await self._session.execute(query.order_by(tasks.c.id.desc()).limit(page.limit))
+        result = await self._session.scan(query.order_by(tasks.c.id.desc()).limit(page.limit))
         return [_task(row) for row in result]
 
     async def count_by_queue(self, now: datetime) -> dict[str, dict[str, int]]:
@@ -208,34 +233,29 @@ class SqlTasks(TaskRepository):
             ),
             else_=tasks.c.state,
         ).label("shown")
-        result = await self._session.execute(
+        result = await self._session.scan(
             select(tasks.c.queue, state, func.count()).group_by(tasks.c.queue, state)
         )
         counts: dict[str, dict[str, int]] = {}
-        for queue, shown, count in result:
-            counts.setdefault(queue, {})[shown] = count
+        for row in result:
+            counts.setdefault(row[0], {})[row[1]] = row[2]
         return counts
 
-    async def _select(self, column: Any, values: Collection[str]) -> list[Task]:
+    async def _select(self, query: Select[Any], values: Collection[str]) -> list[Task]:
         found: list[Task] = []
         for chunk in chunks(list(values)):
-            result = await self._session.execute(select(tasks).where(column.in_(chunk)))
+            result = await self._session.execute(query, {"the_values": chunk})
             found.extend(_task(row) for row in result)
         return found
 
     async def _note_queues(self, names: set[str]) -> None:
-        new = names - self._known_queues - self.new_queues
+        new = names - self._known_queues - self._new_queues
         if new:
             await self._session.execute(
                 self._session.insert(queue_names).on_conflict_do_nothing(),
                 [{"name": name} for name in sorted(new)],
             )
-            self.new_queues |= new
-
-
-def _literal(state: TaskState) -> Any:
-    """The state written into the statement, so that the planner sees that a partial index fits."""
-    return literal_column(f"'{state.value}'")
+            self._new_queues |= new
 
 
 def _filtered(query: Select[Any], wanted: TaskFilter, now: datetime) -> Select[Any]:

@@ -16,8 +16,17 @@ from cueline.interfaces.cli.command import (
     Globals,
     JsonOption,
     StoreOption,
+    flowing,
 )
-from cueline.interfaces.cli.commands import processes, queues, runs, submit, tasks, workers, workflows
+from cueline.interfaces.cli.commands import (
+    processes,
+    queues,
+    runs,
+    submit,
+    tasks,
+    workers,
+    workflows,
+)
 from cueline.interfaces.cli.entry import Entry, Options
 from cueline.interfaces.cli.exits import Exit, Report, exit_table
 from cueline.interfaces.cli.screen import error_document
@@ -25,8 +34,8 @@ from cueline.interfaces.cli.text import clean_json
 
 HELP = """Background tasks and durable workflows.
 
-A second terminal sees and steers the same world while the server runs: commands work directly on the
-store. Without options and settings that is SQLite in a local file.
+A second terminal sees and steers the same world while the server runs: commands work directly on
+the store. Without options and settings that is SQLite in a local file.
 """
 
 
@@ -71,7 +80,7 @@ def build_cli(entry: Entry) -> typer.Typer:
     cli = typer.Typer(
         name="cueline",
         cls=CommandLine,
-        help=HELP,
+        help=flowing(HELP),
         epilog="Exit codes:\n" + exit_table().replace("[", r"\["),
         no_args_is_help=True,
         rich_markup_mode="rich",
@@ -88,7 +97,9 @@ def build_cli(entry: Entry) -> typer.Typer:
         as_json: JsonOption = False,
         version: Annotated[
             bool,
-            typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell it and exit."),
+            typer.Option(
+                "--version", callback=_tell_version, is_eager=True, help="Tell it and exit."
+            ),
         ] = False,
     ) -> None:
         ctx.obj = Globals(entry, Options(app=app, store=store, broker=broker), as_json)

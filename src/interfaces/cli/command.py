@@ -62,7 +62,7 @@ JsonOption = Annotated[
     bool,
     typer.Option(
         "--json",
-        help="Answer with one JSON document (JSON lines while watching) and nothing else on stdout.",
+        help="Answer with one JSON document (JSON lines while watching), nothing else.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -97,14 +97,20 @@ def command(group: typer.Typer, name: str) -> Callable[[Body[P]], Body[P]]:
     """Make an async function a command of the group, with the global options added to its own."""
 
     def register(body: Body[P]) -> Body[P]:
-        group.command(name)(_runnable(body))
+        group.command(name, help=flowing(inspect.getdoc(body) or ""))(_runnable(body))
         return body
 
     return register
 
 
-def _runnable(body: Body[P]) -> Callable[..., None]:
-    def run(  # noqa: PLR0913 - the global options, one by one, as typer wants them
+def flowing(text: str) -> str:
+    """A text whose lines are broken by the terminal and no longer by its source."""
+    paragraphs = text.strip().split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+def _runnable(body: Callable[..., Coroutine[Any, Any, Exit | None]]) -> Callable[..., None]:
+    def run(
         ctx: typer.Context,
         *,
         store: str | None,
@@ -113,14 +119,20 @@ def _runnable(body: Body[P]) -> Callable[..., None]:
         as_json: bool,
         **own: Any,
     ) -> None:
-        call = _invocation(ctx, as_json, {"store": store, "broker": broker, "app": app})
+        before: Globals = ctx.obj  # an option may stand before the command's name or after it
+        options = replace(
+            before.options,
+            store=before.options.store if store is None else store,
+            broker=before.options.broker if broker is None else broker,
+            app=before.options.app if app is None else app,
+        )
+        call = Invocation(before.entry, options, Screen(as_json=as_json or before.as_json))
         code = carry_out(call.screen, lambda: body(call, **own))
         if code:
             raise typer.Exit(code)
 
     signature = _with_globals(body)
     run.__name__ = body.__name__
-    run.__doc__ = body.__doc__
     run.__signature__ = signature  # type: ignore[attr-defined]  # what typer goes by
     run.__annotations__ = {
         name: parameter.annotation for name, parameter in signature.parameters.items()
@@ -143,13 +155,6 @@ def _with_globals(body: Callable[..., Any]) -> inspect.Signature:
             inspect.Parameter("as_json", keyword, default=False, annotation=JsonOption),
         ]
     )
-
-
-def _invocation(ctx: typer.Context, as_json: bool, said: dict[str, str | None]) -> Invocation:
-    """A global option may stand before the command's name or after it; the later one holds."""
-    before: Globals = ctx.obj
-    options = replace(before.options, **{k: v for k, v in said.items() if v is not None})
-    return Invocation(before.entry, options, Screen(as_json=as_json or before.as_json))
 
 
 def carry_out(screen: Screen, start: Callable[[], Coroutine[Any, Any, Exit | None]]) -> Exit:

@@ -34,8 +34,8 @@ def is_terminal(stream: TextIO) -> bool:
 class Screen:
     """Writes what a command has to say, in the form that was asked for.
 
-    With `as_json` stdout gets one document, or one document on each line while something is watched,
-    and stderr nothing but error objects.
+    With `as_json` stdout gets one document, or one on each line while something is watched, and
+    stderr nothing but error objects.
     """
 
     def __init__(self, *, as_json: bool) -> None:
@@ -72,21 +72,22 @@ class Screen:
         for view in views:
             if self.is_terminal:
                 # A line that is too long is left to the terminal, so that it is copied as one.
-                self._console.print(self.drawn(view), soft_wrap=not isinstance(view, Table))
+                self._console.print(self._drawn(view), soft_wrap=not isinstance(view, Table))
             else:
-                self._write("\n".join(plain_lines(view)))
+                for line in plain_lines(view):
+                    self._write(line)
 
-    def drawn(self, view: View) -> RenderableType:
-        """The view as the terminal takes it."""
+    def _drawn(self, view: View) -> RenderableType:
         return rich_view(view, unicode=self._is_unicode)
 
     @contextmanager
-    def live(self) -> Iterator[Callable[[RenderableType], None]]:
-        """A place on the terminal that is drawn over; what was drawn last stays."""
+    def live(self) -> Iterator[Callable[..., None]]:
+        """A place on the terminal where views are drawn over; what was drawn last stays."""
+        from rich.console import Group
         from rich.live import Live
 
         with Live(console=self._console, auto_refresh=False) as area:
-            yield lambda shown: area.update(shown, refresh=True)
+            yield lambda *views: area.update(Group(*map(self._drawn, views)), refresh=True)
 
     @property
     def height(self) -> int:

@@ -18,7 +18,7 @@ BAR = 16
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A value in a table. The text may hold anything: it is cleaned and clipped when it is shown."""
+    """A value in a table. Its text may hold anything: it is made harmless when it is shown."""
 
     text: str = ""
     style: str = ""
@@ -46,7 +46,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Labels with their values. A value of several lines stands below its label; empty ones are left out."""
+    """Labels with their values, empty ones left out. Several lines stand below their label."""
 
     fields: Sequence[tuple[str, Cell]]
 
@@ -90,7 +90,7 @@ def _plain_table(table: Table) -> Iterator[str]:
     from rich.cells import cell_len
 
     lines = [[column.title.upper() for column in table.columns]]
-    lines += [[_plain_text(cell) for cell in row] for row in table.rows]
+    lines += [[plain_text(cell) for cell in row] for row in table.rows]
     sizes = [[cell_len(value) for value in line] for line in lines]
     widths = [max(column) for column in zip(*sizes, strict=True)]
     for line, size in zip(lines, sizes, strict=True):
@@ -101,7 +101,8 @@ def _plain_table(table: Table) -> Iterator[str]:
         yield "  ".join(padded).rstrip()
 
 
-def _plain_text(cell: Cell) -> str:
+def plain_text(cell: Cell) -> str:
+    """A cell without colours."""
     text = clip(cell.text)
     if cell.percent is None:
         return text

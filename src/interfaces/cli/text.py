@@ -1,4 +1,4 @@
-"""Text for the terminal: what users and handlers wrote, made harmless, and times as people read them.
+"""Text for the terminal: what others wrote, made harmless, and times as people read them.
 
 Names, messages and outputs come from outside. An escape sequence in one could rewrite the screen, a
 line break could forge a row, an override of the writing direction could disguise a name. So every
@@ -36,14 +36,16 @@ def clean_lines(text: str) -> list[str]:
 
 def clean_json(text: str) -> str:
     """Serialised JSON, with what `json.dumps` leaves bare escaped the way JSON does."""
-    return _CONTROL.sub(lambda found: found[0] if found[0] == "\n" else _json_escape(found[0]), text)
+    return _CONTROL.sub(
+        lambda found: found[0] if found[0] == "\n" else _json_escape(found[0]), text
+    )
 
 
 def clip(text: str, cells: int = LONGEST_CELL) -> str:
     """Clean text, shortened to so many cells of the terminal."""
     from rich.cells import cell_len, set_cell_size
 
-    # No more characters than cells are looked at, however long (or wide, or without width) they are.
+    # However long the text is, no more of its characters than cells are looked at.
     shown = clean(text[: cells + 1])
     if len(text) <= cells and cell_len(shown) <= cells:
         return shown

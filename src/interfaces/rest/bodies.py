@@ -64,12 +64,13 @@ def _validated(what: str, model: type[BaseModel], shape: Any = None) -> Callable
     adapter = TypeAdapter(shape or model)
     fields = tuple(model.model_fields)
 
-    def parse(value: Json) -> T:
+    def parse(value: Json) -> Any:
         try:
             return adapter.validate_python(value)
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False)
-            raise InvalidInput(f"the {what} cannot be read", problems_of(found, known=fields)) from error
+            problems = problems_of(found, known=fields)
+            raise InvalidInput(f"the {what} cannot be read", problems) from error
 
     return parse
 

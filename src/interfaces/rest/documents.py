@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from typing_extensions import TypedDict
 
@@ -12,9 +12,11 @@ from cueline.application.queries import TaskDetail
 from cueline.application.tasks import Submitted
 from cueline.domain.attempt import Attempt
 from cueline.domain.failure import Failure
+from cueline.domain.retry import RetryPolicy
 from cueline.domain.task import Task
 from cueline.domain.workflow.document import retry_document
 from cueline.interfaces.rest.edge import PREFIX
+from cueline.interfaces.rest.fields import RetryDocument
 
 Links = dict[str, str]
 
@@ -68,7 +70,7 @@ class TaskDocument(TypedDict):
     key: str | None
     tags: list[str]
     timeout: float | None
-    retry: dict[str, Any]
+    retry: RetryDocument
     run: OriginDocument | None
     progress: ProgressDocument | None
     version: int
@@ -142,7 +144,7 @@ def task_document(detail: TaskDetail) -> TaskDocument:
         "key": spec.key,
         "tags": list(spec.tags),
         "timeout": None if spec.timeout is None else spec.timeout.total_seconds(),
-        "retry": retry_document(spec.retry),
+        "retry": shown_retry(spec.retry),
         "run": None
         if origin is None
         else {"id": origin.run_id, "step": origin.step, "purpose": origin.purpose.value},
@@ -183,6 +185,11 @@ def error_document(failure: Failure | None) -> ErrorDocument | None:
     if failure is None:
         return None
     return {"type": failure.type, "message": failure.message, "traceback": failure.traceback}
+
+
+def shown_retry(policy: RetryPolicy) -> RetryDocument:
+    """Show a retry policy, complete."""
+    return cast(RetryDocument, retry_document(policy))
 
 
 def progress_document(entry: LogEntry | None) -> ProgressDocument | None:

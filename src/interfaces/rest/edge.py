@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
-from fastapi import Depends
+from fastapi import APIRouter, Depends
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
@@ -50,6 +50,13 @@ async def _application(request: Request) -> Application:
 
 async def _pace(request: Request) -> Pace:
     return edge_of(request).pace
+
+
+def a_router(path: str, tag: str, route: type[APIRoute] = APIRoute) -> APIRouter:
+    """A router for the resources below a path. Operations are known by their endpoint's name."""
+    return APIRouter(
+        prefix=path, tags=[tag], route_class=route, generate_unique_id_function=lambda it: it.name
+    )
 
 
 App: TypeAlias = Annotated[Application, Depends(_application)]

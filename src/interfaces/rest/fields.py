@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Required, TypeVar
 from uuid import UUID
 
 from fastapi import Header, Path
 from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, with_config
-from typing_extensions import Required, TypedDict
+from typing_extensions import TypedDict
 
 from cueline.domain.errors import InvalidInput, Problem
 from cueline.domain.identifiers import check_name
@@ -167,6 +167,12 @@ KeyHeader = Annotated[
 ]
 
 
+LastEventId = Annotated[
+    str | None,
+    Header(alias="Last-Event-ID", description="The last event that came: go on beyond it."),
+]
+
+
 def one_key(header: str | None, body: str | None) -> str | None:
     """The idempotency key, which may be given in either place, but not differently in both."""
     if header is None:
@@ -194,6 +200,15 @@ def problems_of(
     ]
 
 
+_SHAPES = {
+    "model_type": "must be an object",
+    "dict_type": "must be an object",
+    "list_type": "must be an array",
+    "missing": "is missing",
+}
+"""What pydantic would say in the words of Python."""
+
+
 def _found(error: Mapping[str, Any], known: Iterable[str]) -> Sequence[Problem]:
     cause = error.get("ctx", {}).get("error")
     if isinstance(cause, Misread):
@@ -204,7 +219,7 @@ def _found(error: Mapping[str, Any], known: Iterable[str]) -> Sequence[Problem]:
         names = ", ".join(known)
         also = f"; the fields are: {names}" if names else ""
         return [Problem("", f"there is no such field{also}")]
-    return [Problem("", error["msg"])]
+    return [Problem("", _SHAPES.get(error["type"], error["msg"]))]
 
 
 def _path(loc: Sequence[str | int]) -> str:

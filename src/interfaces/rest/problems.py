@@ -74,7 +74,7 @@ KINDS: Mapping[type[CuelineError], Kind] = {
     KeyReused: Kind("key-reused", 422, "The idempotency key stands for another request"),
     Unavailable: UNAVAILABLE,
 }
-"""What each error of the domain is to a client. An error that is not here has its parent's entry."""
+"""What each error of the domain is to a client. One that is not here has its parent's entry."""
 
 STATUSES: Mapping[int, Kind] = {
     kind.status: kind

@@ -40,7 +40,7 @@ async def run_stream(
     # The run's own events, and those of its steps' tasks for their progress.
     watched = [run.id, *(step_task_id(run.id, name, Purpose.WORK) for name in run.steps)]
     async with listening(app.queries, watched, pace) as ear:
-        while not telling.over:
+        while True:
             ear.take()  # that something happened is enough: the store tells what
             try:
                 async for told in telling.news():
@@ -48,7 +48,7 @@ async def run_stream(
             except Unavailable as error:
                 log.warning("the stream of run %s waits: %s", run.id, error)
             if telling.over:
-                break
+                return
             if ear.is_time_to_beat():
                 yield frame("heartbeat", {"at": app.clock.now()})
             await ear.wait()

@@ -14,7 +14,7 @@ from cueline.domain.errors import InvalidInput, NotFound, Problem, Unavailable
 from cueline.domain.events import Event
 from cueline.domain.identifiers import TaskId
 from cueline.domain.task import TaskState
-from cueline.interfaces.rest.documents import SCHEDULED, error_document, progress_document
+from cueline.interfaces.rest.documents import SCHEDULED, error_document, log_document
 from cueline.interfaces.rest.edge import Pace
 from cueline.interfaces.rest.event_stream import frame
 from cueline.interfaces.rest.listening import listening
@@ -31,7 +31,9 @@ _PLACE = re.compile(r"(\d{1,18})(?:\.(\d{1,18}))?")
 class Place:
     """How far a client has followed: the version of the task, and the position in its log.
 
-    As the id of an event it is `version` for a status and `version.position` for a log line.
+    As the id of an event it is `version` for a status and `version.position` for a line of the log.
+    Who resumes from a status does not say how much of the log it knows: it hears all of it again,
+    each line with its position, or none if the task has ended.
     """
 
     version: int = 0
@@ -48,11 +50,6 @@ class Place:
             raise InvalidInput("the stream cannot be resumed", [wrong])
         return cls(int(named[1]), int(named[2] or 0))
 
-    @property
-    def is_start(self) -> bool:
-        """Whether nothing has been followed yet."""
-        return self.version == 0 and self.position == 0
-
 
 async def task_stream(
     app: Application, id: TaskId, place: Place, pace: Pace
@@ -60,7 +57,7 @@ async def task_stream(
     """Tell what happens to a task from `place` on, until it ends."""
     telling = _Telling(app, id, place)
     async with listening(app.queries, [id], pace) as ear:
-        while not telling.over:
+        while True:
             heard = ear.take()
             try:
                 async for told in telling.news(heard):
@@ -68,7 +65,7 @@ async def task_stream(
             except Unavailable as error:
                 log.warning("the stream of task %s waits: %s", id, error)
             if telling.over:
-                break
+                return
             if ear.is_time_to_beat():
                 yield frame("heartbeat", {"at": app.clock.now()})
             await ear.wait()
@@ -109,7 +106,7 @@ class _Telling:
             self._place.version = 0
         if not detail.task.state.ended:
             return _state(detail, self._place)
-        if self._place.is_start:  # it is over: the end at once, and no log before it
+        if not self._place.position:  # it is over: the end at once, and no log before it
             self._place.position = LAST_POSITION
         return []
 
@@ -145,19 +142,12 @@ def _starts(heard: Sequence[Event], place: Place) -> list[bytes]:
 def _log_frame(entry: LogEntry, place: Place) -> bytes:
     id = f"{place.version}.{place.position}"
     if entry.level == "progress":
-        return frame("progress", {"attempt": entry.attempt, **_progress(entry)}, id)
-    data = {
-        "attempt": entry.attempt,
-        "at": entry.at,
-        "level": entry.level,
-        "message": entry.message,
-        "fields": entry.fields,
-    }
-    return frame("log", data, id)
+        return frame("progress", {**log_document((place.position, entry)), **_percent(entry)}, id)
+    return frame("log", log_document((place.position, entry)), id)
 
 
-def _progress(entry: LogEntry) -> dict[str, object]:
-    return {**(progress_document(entry) or {}), "fields": entry.fields}
+def _percent(entry: LogEntry) -> dict[str, object]:
+    return {"percent": entry.fields.get("percent")}
 
 
 def _state(detail: TaskDetail, place: Place) -> list[bytes]:
@@ -173,10 +163,10 @@ def _state(detail: TaskDetail, place: Place) -> list[bytes]:
             "error": task.failure.summary if task.failure else None,
         }
         told.append(frame("status", data, task.version))
+    end = {"id": task.id, "state": task.state.value}
     if task.state is TaskState.SUCCEEDED:
-        end = {"id": task.id, "state": task.state.value, "output": task.output}
-        told.append(frame("complete", end, task.version))
+        told.append(frame("complete", {**end, "output": task.output}, task.version))
     elif task.state.ended:
-        end = {"id": task.id, "state": task.state.value, "error": error_document(task.failure)}
-        told.append(frame("error", end, task.version))
+        failure = error_document(task.failure)
+        told.append(frame("error", {**end, "error": failure}, task.version))
     return told

@@ -1,4 +1,4 @@
-"""The things that the tests of the domain begin with. Each has defaults for what does not matter."""
+"""The things that tests of the domain begin with, with defaults for what does not matter."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -249,13 +250,17 @@ async def test_a_redirect_that_goes_round_in_circles_is_permanent() -> None:
             await client.get_json(server.url)
 
 
-async def test_errors_do_not_show_passwords_or_queries() -> None:
+async def test_errors_and_logs_do_not_show_passwords_or_queries(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
     async with a_server(answer(404)) as server, PooledHttpClient() as client:
         secretive = server.url.replace("http://", "http://user:hidden@")
         with pytest.raises(HttpRejected) as caught:
             await client.get_json(f"{secretive}/path", query={"token": "hidden"})
 
     assert "hidden" not in str(caught.value)
+    assert "hidden" not in caplog.text
     assert str(caught.value).startswith(f"GET {server.url}/path: answered 404")
 
 

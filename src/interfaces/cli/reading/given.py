@@ -49,7 +49,9 @@ def read_text(path: Path, hint: str) -> str:
 
 def _from_stdin() -> str:
     if sys.stdin.isatty():
-        sys.stderr.write("Reading JSON from the terminal; end it with Ctrl-D on a line of its own.\n")
+        sys.stderr.write(
+            "Reading JSON from the terminal; end it with Ctrl-D on a line of its own.\n"
+        )
     return _decoded(sys.stdin.buffer.read(), "stdin")
 
 

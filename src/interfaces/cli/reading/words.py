@@ -16,8 +16,8 @@ _CONSTANT = re.compile(r"-?(NaN|Infinity)")
 def parse_words(words: Sequence[str], schema: JsonObject | None = None) -> dict[str, Json]:
     """Read words into an object, or raise `InvalidInput` with every problem.
 
-    A value that reads as JSON is that (a number, true, null, a list), any other is a text, and so is
-    one of which the schema says that it is to be a text. After `:=` only JSON is taken.
+    A value that reads as JSON is that (a number, true, null, a list), any other is a text, and so
+    is one of which the schema says that it is to be a text. After `:=` only JSON is taken.
     """
     texts = set(_text_properties(schema or {}))
     found: dict[str, Json] = {}

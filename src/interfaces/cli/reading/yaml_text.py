@@ -1,8 +1,8 @@
 """YAML as people write workflows in it: the safe subset, with what it silently accepts refused.
 
-YAML lets a later key replace an earlier one of the same name: of two steps called `charge` the first
-would vanish without a word. It also reads the bare words `yes`, `no`, `on` and `off` as booleans, a
-bare date as a date, and lets a few lines of anchors unfold into gigabytes.
+YAML lets a later key replace an earlier one of the same name: of two steps called `charge` the
+first would vanish without a word. It also reads the bare words `yes`, `no`, `on` and `off` as
+booleans, a bare date as a date, and lets a few lines of anchors unfold into gigabytes.
 """
 
 from __future__ import annotations
@@ -108,10 +108,8 @@ def _key_problems(node: yaml.MappingNode, path: str) -> Iterator[Problem]:
         if not isinstance(key, yaml.ScalarNode) or key.tag != _TEXT:
             yield Problem(where, f"line {_line(key)}: this key is not a text; put it in quotes")
         elif key.value in first:
-            yield Problem(
-                where,
-                f"line {_line(key)}: the key {key.value!r} stands on line {first[key.value]} already",
-            )
+            message = f"{key.value!r} is given twice, first on line {first[key.value]}"
+            yield Problem(where, f"line {_line(key)}: {message}")
         else:
             first[key.value] = _line(key)
 

@@ -152,7 +152,7 @@ def _step_row(detail: RunDetail, step: StepRun, now: datetime) -> list[Cell]:
         state_cell(step.state.value),
         Cell("" if task is None or not task.attempt else str(task.attempt)),
         Cell(_step_duration(step, now)),
-        _step_progress(detail, step),
+        step_progress(detail, step),
         step_detail(detail, step),
     ]
 
@@ -169,11 +169,14 @@ def step_detail(detail: RunDetail, step: StepRun) -> Cell:
     return Cell()
 
 
-def _step_progress(detail: RunDetail, step: StepRun) -> Cell:
+def step_progress(detail: RunDetail, step: StepRun) -> Cell:
+    """The progress of a step that is running, as its present attempt has reported it."""
     entry, task = detail.progress.get(step.name), detail.tasks.get(step.name)
     if step.state is not StepState.RUNNING or entry is None or task is None:
         return Cell()
-    return Cell(entry.message, percent=percent_of(entry)) if entry.attempt == task.attempt else Cell()
+    if entry.attempt != task.attempt:
+        return Cell()
+    return Cell(entry.message, percent=percent_of(entry))
 
 
 def _step_duration(step: StepRun, now: datetime) -> str:
@@ -182,12 +185,11 @@ def _step_duration(step: StepRun, now: datetime) -> str:
     return span((step.ended_at or now) - step.started_at)
 
 
-def run_headline(run: Run, now: datetime) -> Cell:
+def run_headline(run: Run, now: datetime) -> str:
     """A run in one line."""
     done = f"{len(run.steps) - run.remaining} of {len(run.steps)} steps"
     length = span((run.ended_at or now) - run.created_at)
-    text = f"{workflow_label(run)}  {run.state.value}  {done}  {length}  run {run.id}"
-    return Cell(text, state_cell(run.state.value).style)
+    return f"{workflow_label(run)}  {run.state.value}  {done}  {length}  run {run.id}"
 
 
 def run_verdict(run: Run) -> str:

@@ -23,6 +23,7 @@ from cueline.interfaces.cli.views.values import (
     timestamp,
 )
 
+
 def shown_state(task: Task, now: datetime) -> str:
     """The state by the name that users know: a queued task may be scheduled."""
     return "scheduled" if task.is_scheduled(now) else task.state.value
@@ -163,6 +164,48 @@ def task_sheet(detail: TaskDetail, now: datetime) -> Sheet:
             ("error", Cell(failure_text(task.failure), "red")),
         ]
     )
+
+
+def watched_task(detail: TaskDetail, reason: str, now: datetime) -> Table:
+    """A task while it is watched."""
+    task = detail.task
+    columns = (
+        Column("task", flexible=True),
+        Column("state"),
+        Column("attempt", right=True),
+        Column("duration", right=True),
+        Column("progress", flexible=True),
+        Column("detail", flexible=True),
+    )
+    row = [
+        Cell(task.spec.name),
+        state_cell(shown_state(task, now)),
+        Cell(str(task.attempt) if task.attempt else ""),
+        Cell(task_duration(task, now)),
+        progress_cell(detail),
+        task_detail(task, reason),
+    ]
+    return Table(columns, [row])
+
+
+def task_detail(task: Task, reason: str) -> Cell:
+    """The most telling thing about a task beyond its state."""
+    if task.state is TaskState.QUEUED:
+        return Cell(reason, "yellow")
+    return Cell(task.failure.summary, "red") if task.failure is not None else Cell()
+
+
+def task_verdict(task: Task) -> str:
+    """How a task ended, in a sentence."""
+    why = f": {task.failure.summary}" if task.failure and task.state is TaskState.FAILED else ""
+    return f"Task {task.id} ({task.spec.name}) {_ENDINGS[task.state]}{why}"
+
+
+_ENDINGS = {
+    TaskState.SUCCEEDED: "succeeded",
+    TaskState.FAILED: "failed",
+    TaskState.CANCELLED: "was cancelled",
+}
 
 
 def attempt_table(attempts: Sequence[Attempt], now: datetime) -> Table:

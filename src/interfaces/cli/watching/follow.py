@@ -24,7 +24,7 @@ SETTLE = 0.05
 async def follow(
     events: AbstractAsyncContextManager[AsyncIterator[Event]],
     look: Callable[[], Awaitable[T]],
-    show: Callable[[T], Awaitable[None]],
+    show: Callable[[T], None],
     ended: Callable[[T], bool],
 ) -> T:
     """Look and show until what is seen has ended; answer the end.
@@ -35,7 +35,7 @@ async def follow(
     async with _bell_of(events) as bell:
         while True:
             seen = await look()
-            await show(seen)
+            show(seen)
             if ended(seen):
                 return seen
             if await bell.wait(LOOK_EVERY):
@@ -57,9 +57,7 @@ async def _bell_of(
             await ringing
 
 
-async def _ring_at(
-    events: AbstractAsyncContextManager[AsyncIterator[Event]], bell: Bell
-) -> None:
+async def _ring_at(events: AbstractAsyncContextManager[AsyncIterator[Event]], bell: Bell) -> None:
     with contextlib.suppress(Unavailable):
         async with events as arriving:
             async for _ in arriving:

@@ -1,0 +1,1 @@
+"""Waiting for what goes on, and showing it meanwhile."""

@@ -1,0 +1,40 @@
+"""How what was waited for has ended, in words and as an exit code."""
+
+from __future__ import annotations
+
+from cueline.application.queries import RunDetail, TaskDetail
+from cueline.domain.json import Json
+from cueline.domain.task import TaskState
+from cueline.domain.workflow.run import RunState
+from cueline.interfaces.cli.exits import Exit
+from cueline.interfaces.cli.screen import Screen
+from cueline.interfaces.cli.table import Cell, Sheet
+from cueline.interfaces.cli.views.runs import run_detail_document, run_verdict
+from cueline.interfaces.cli.views.tasks import task_document, task_verdict
+from cueline.interfaces.cli.views.values import json_text
+
+
+def tell_task(screen: Screen, end: TaskDetail, *, created: bool) -> Exit:
+    """Answer with a task that was submitted and has ended."""
+    document: dict[str, Json] = {**task_document(end), "created": created}
+    output = Sheet([("output", Cell(json_text(end.task.output)))])
+    screen.answer(document, task_verdict(end.task), output)
+    return task_exit(end)
+
+
+def tell_run(screen: Screen, end: RunDetail, *, created: bool) -> Exit:
+    """Answer with a run that was started and has ended."""
+    document: dict[str, Json] = {**run_detail_document(end), "created": created}
+    output = Sheet([("output", Cell(json_text(end.run.output)))])
+    screen.answer(document, run_verdict(end.run), output)
+    return run_exit(end)
+
+
+def task_exit(end: TaskDetail) -> Exit:
+    """Whether a task did what it was to do."""
+    return Exit.OK if end.task.state is TaskState.SUCCEEDED else Exit.ENDED_BADLY
+
+
+def run_exit(end: RunDetail) -> Exit:
+    """Whether a run did what it was to do."""
+    return Exit.OK if end.run.state is RunState.SUCCEEDED else Exit.ENDED_BADLY

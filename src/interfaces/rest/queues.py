@@ -1,0 +1,71 @@
+"""Queues over HTTP."""
+
+from __future__ import annotations
+
+from typing_extensions import TypedDict
+
+from cueline.application.queries import QueueDetail
+from cueline.domain.task import TaskState
+from cueline.interfaces.rest.answers import Answer, answers
+from cueline.interfaces.rest.documents import SCHEDULED, Links
+from cueline.interfaces.rest.edge import PREFIX, App, a_router
+from cueline.interfaces.rest.fields import NamePath
+from cueline.interfaces.rest.pages import PageDocument, whole
+
+router = a_router(f"{PREFIX}/queues", "queues")
+
+
+class QueueDocument(TypedDict):
+    """A queue, how many tasks it has by state, and who serves it.
+
+    `in_broker` is the number of messages with the broker, null while the broker does not answer.
+    """
+
+    name: str
+    paused: bool
+    counts: dict[str, int]
+    workers: int
+    slots: int
+    in_broker: int | None
+    links: Links
+
+
+def queue_document(detail: QueueDetail) -> QueueDocument:
+    """Show a queue; a state without tasks counts zero."""
+    name = detail.queue.name
+    states = [SCHEDULED, *(state.value for state in TaskState)]
+    return {
+        "name": name,
+        "paused": detail.queue.paused,
+        "counts": {**dict.fromkeys(states, 0), **detail.counts},
+        "workers": detail.workers,
+        "slots": detail.slots,
+        "in_broker": detail.in_broker,
+        "links": {"self": f"{PREFIX}/queues/{name}", "tasks": f"{PREFIX}/tasks?queue={name}"},
+    }
+
+
+@router.get("", summary="List queues", responses=answers(PageDocument[QueueDocument]))
+async def list_queues(app: App) -> Answer:
+    """List every queue that has tasks, settings or workers, by name."""
+    return Answer(whole([queue_document(detail) for detail in await app.queries.queues()]))
+
+
+@router.get("/{name}", summary="Show a queue", responses=answers(QueueDocument))
+async def show_queue(app: App, name: NamePath) -> Answer:
+    """Show a queue."""
+    return Answer(queue_document(await app.queries.queue(name)))
+
+
+@router.post("/{name}/pause", summary="Pause a queue", responses=answers(QueueDocument))
+async def pause_queue(app: App, name: NamePath) -> Answer:
+    """Start nothing more from a queue; what is running goes on. Pausing twice is pausing once."""
+    await app.queues.pause(name)
+    return Answer(queue_document(await app.queries.queue(name)))
+
+
+@router.post("/{name}/resume", summary="Resume a queue", responses=answers(QueueDocument))
+async def resume_queue(app: App, name: NamePath) -> Answer:
+    """Let a queue's tasks start again."""
+    await app.queues.resume(name)
+    return Answer(queue_document(await app.queries.queue(name)))

@@ -1,0 +1,340 @@
+"""The whole application on memory adapters, under a clock that the test moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self, cast
+
+from cueline.application.advancing import RunAdvancer
+from cueline.application.application import Application
+from cueline.application.catalogue import Catalogue
+from cueline.application.changes import Announcer
+from cueline.application.context import Context, Integrations, Snooze
+from cueline.application.dispatch import DispatchTasks, Outlet, Window
+from cueline.application.maintain import Maintain
+from cueline.application.outcomes import Failed, Outcome, Snoozed, Succeeded
+from cueline.application.ports.broker import Delivery, Message
+from cueline.application.ports.persistence import Store, UnitOfWork
+from cueline.application.ports.runtime import Executor, InputChecker
+from cueline.application.queries import Queries
+from cueline.application.queues import SteerQueues
+from cueline.application.settle import Settled, SettleTasks
+from cueline.application.tasks import SteerTasks, Submission, SubmitTasks
+from cueline.application.workers import ClaimTasks, KeepWorkers, RecordLogs
+from cueline.application.workflows import RegisterWorkflows, Start, StartRuns, SteerRuns
+from cueline.domain.definition import TaskDefinition
+from cueline.domain.errors import Problem, Unavailable
+from cueline.domain.failure import Failure
+from cueline.domain.identifiers import RunId, TaskId
+from cueline.domain.json import Json, JsonObject
+from cueline.domain.retry import NO_RETRY, RetryPolicy
+from cueline.domain.task import DEFAULT_QUEUE, Task
+from cueline.domain.worker import LEASE, Worker
+from cueline.domain.workflow.definition import Workflow
+from cueline.domain.workflow.run import Run
+from cueline.infrastructure.memory.broker import MemoryBroker
+from cueline.infrastructure.memory.events import MemoryEventBus
+from cueline.infrastructure.memory.store import MemoryStore
+from tests.doubles import FakeClock, RisingIds
+
+Handler = Callable[[Task], Json]
+"""What a test gives as a handler: it answers the output, or raises."""
+
+
+def a_definition(
+    name: str, *required: str, retry: RetryPolicy = NO_RETRY, queue: str = DEFAULT_QUEUE
+) -> TaskDefinition:
+    """A kind of task whose input must have the fields named."""
+    return TaskDefinition(name, {"required": list(required)}, queue=queue, retry=retry)
+
+
+DEFINITIONS = (
+    a_definition("send", retry=RetryPolicy(attempts=3, first=timedelta(seconds=10))),
+    a_definition("print", queue="printer"),
+    a_definition("strict", "order"),
+    *(a_definition(name) for name in ("reserve", "charge", "pack", "ship")),
+    *(a_definition(name) for name in ("unreserve", "refund", "unpack")),
+)
+"""The tasks that the harness knows. Only `send` is retried; `strict` wants an `order`."""
+
+
+class RequiredFields(InputChecker):
+    """Checks no more of a schema than which fields are required."""
+
+    def check(self, definition: TaskDefinition, input: JsonObject) -> Sequence[Problem]:
+        required = cast(Sequence[str], definition.input_schema.get("required", ()))
+        return [Problem(f"input.{name}", "is missing") for name in required if name not in input]
+
+
+class ScriptedExecutor(Executor):
+    """Runs what the test has put under a task's name; other tasks answer their own input.
+
+    `executed` are the tasks that were run, in order.
+    """
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = frozenset(names)
+        self.handlers: dict[str, Handler] = {}
+        self.executed: list[Task] = []
+
+    @property
+    def names(self) -> frozenset[str]:
+        return self._names
+
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def execute(self, task: Task, context: Context) -> Json:
+        self.executed.append(task)
+        handler = self.handlers.get(task.spec.name)
+        return dict(task.spec.input) if handler is None else handler(task)
+
+
+class BrittleBroker(MemoryBroker):
+    """A memory broker of which single operations can be made to fail."""
+
+    refusing: frozenset[str] = frozenset()
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        self._refuse("publish")
+        await super().publish(messages)
+
+    async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        self._refuse("acknowledge")
+        await super().acknowledge(deliveries)
+
+    async def depth(self, queue: str) -> int:
+        self._refuse("depth")
+        return await super().depth(queue)
+
+    def _refuse(self, operation: str) -> None:
+        if operation in self.refusing:
+            raise Unavailable("the broker", "a test wants it so")
+
+
+class BrittleStore(MemoryStore):
+    """A memory store of which the next commit, or reading, can be made to fail."""
+
+    failing_commit: Exception | None = None
+    failing_read: Exception | None = None
+
+    def write(self) -> UnitOfWork:
+        error, self.failing_commit = self.failing_commit, None
+        return super().write() if error is None else _FailingCommit(super().write(), error)
+
+    def read(self) -> UnitOfWork:
+        if self.failing_read is not None:
+            raise self.failing_read
+        return super().read()
+
+
+class _FailingCommit(UnitOfWork):
+    def __init__(self, inner: UnitOfWork, error: Exception) -> None:
+        self._inner = inner
+        self._error = error
+        self.tasks, self.runs, self.journal = inner.tasks, inner.runs, inner.journal
+        self.workflows, self.definitions = inner.workflows, inner.definitions
+        self.queues, self.workers = inner.queues, inner.workers
+
+    async def __aenter__(self) -> Self:
+        await self._inner.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._inner.__aexit__(exc_type, exc, traceback)
+
+    async def commit(self) -> None:
+        raise self._error
+
+
+class Harness:
+    """An application, its adapters within reach, and what tests do with it in one line.
+
+    One `beside` another is a second process on the same store and broker.
+    """
+
+    clock: FakeClock
+    ids: RisingIds
+    store: BrittleStore
+    broker: BrittleBroker
+    bus: MemoryEventBus
+
+    def __init__(
+        self,
+        definitions: Sequence[TaskDefinition] = DEFINITIONS,
+        *,
+        beside: Harness | None = None,
+        chance: float = 0.0,
+    ) -> None:
+        self.clock = beside.clock if beside else FakeClock()
+        self.ids = beside.ids if beside else RisingIds()
+        self.store = beside.store if beside else BrittleStore()
+        self.broker = beside.broker if beside else BrittleBroker(self.clock)
+        self.bus = beside.bus if beside else MemoryEventBus()
+        self.executor = ScriptedExecutor([definition.name for definition in definitions])
+        self.app = self._application(definitions, chance)
+        self._hired: Worker | None = None
+
+    def _application(self, definitions: Sequence[TaskDefinition], chance: float) -> Application:
+        store, broker, clock, ids = self.store, self.broker, self.clock, self.ids
+        checker = RequiredFields()
+        catalogue = Catalogue(store, clock, definitions)
+        window = Window(store, broker, clock)
+        outlet = Outlet(store, broker, window, clock)
+        announcer = Announcer(outlet, self.bus)
+        advancer = RunAdvancer(catalogue, checker, announcer)
+        settle = SettleTasks(store, advancer, announcer, clock, lambda: chance)
+        register = RegisterWorkflows(store, catalogue)
+        return Application(
+            submit=SubmitTasks(store, catalogue, checker, announcer, clock, ids),
+            tasks=SteerTasks(store, settle, announcer, clock),
+            queues=SteerQueues(store, outlet),
+            register=register,
+            start=StartRuns(store, register, advancer, announcer, clock, ids),
+            runs=SteerRuns(store, advancer, announcer, clock),
+            queries=Queries(store, broker, self.bus, clock),
+            workers=KeepWorkers(store, outlet, clock, ids, LEASE),
+            claim=ClaimTasks(store, broker, window, outlet, announcer, clock),
+            settle=settle,
+            record=RecordLogs(store, announcer),
+            dispatch=DispatchTasks(store, broker, window, outlet, clock),
+            maintain=Maintain(store, settle, clock),
+            backlog=outlet.backlog,
+            catalogue=catalogue,
+            executor=self.executor,
+            integrations=NO_INTEGRATIONS,
+            clock=clock,
+        )
+
+    # --- asking for work --------------------------------------------------------------------------
+
+    async def submit(
+        self, name: str = "send", input: JsonObject | None = None, **options: Any
+    ) -> Task:
+        """Submit one task; `options` are the fields of a `Submission`."""
+        [submitted] = await self.app.submit([Submission(name, input or {}, **options)])
+        return submitted.task
+
+    async def start(self, workflow: Workflow, input: Json = None, *, key: str | None = None) -> Run:
+        """Start one run."""
+        [started] = await self.app.start([Start(workflow, input, key)])
+        return started.run
+
+    # --- doing it ---------------------------------------------------------------------------------
+
+    def on(self, name: str, handler: Handler) -> None:
+        """Have the tasks of this name handled so from now on."""
+        self.executor.handlers[name] = handler
+
+    async def hire(
+        self, *queues: str, slots: int = 4, name: str = "host-1", spare: bool = False
+    ) -> Worker:
+        """Register a worker; unless it is spare, it is the one that works from now on."""
+        worker = await self.app.workers.register(name, queues or (DEFAULT_QUEUE,), slots)
+        if not spare:
+            self._hired = worker
+        return worker
+
+    async def worker(self) -> Worker:
+        """The worker that works, its lease fresh."""
+        if self._hired is None:
+            return await self.hire()
+        self._hired = (await self.app.workers.heartbeat(self._hired, {})).worker
+        return self._hired
+
+    async def claim(self, worker: Worker | None = None, limit: int = 100) -> list[Task]:
+        """Dispatch, then claim what was dispatched."""
+        worker = worker or await self.worker()
+        await self.app.dispatch()
+        return await self.app.claim(worker, self.executor.names, limit, 0)
+
+    async def claim_one(self, worker: Worker | None = None) -> Task:
+        """Dispatch, then claim the one task that is ready."""
+        [task] = await self.claim(worker)
+        return task
+
+    async def perform(self, task: Task) -> Outcome:
+        """Run the handler of a claimed task; its outcome is not settled yet."""
+        context = Context.of(task, NO_INTEGRATIONS, lambda report: None)
+        try:
+            return Succeeded(task, await self.executor.execute(task, context))
+        except Snooze as snooze:
+            return Snoozed(task, snooze.delay)
+        except Exception as error:  # noqa: BLE001  # as a worker does
+            return Failed(task, Failure.of(error))
+
+    async def settle(self, *outcomes: Outcome) -> Settled:
+        """Settle outcomes together."""
+        return await self.app.settle(outcomes)
+
+    async def work(self, worker: Worker | None = None, *, at_most: int = 1000) -> list[Task]:
+        """Dispatch, claim, run and settle until nothing is ready; the tasks in order of settling.
+
+        Each task is claimed and settled by itself, so that the order is that of starting.
+        """
+        settled: list[Task] = []
+        worker = worker or await self.worker()
+        while len(settled) < at_most and (claimed := await self.claim(worker, limit=1)):
+            for task in claimed:
+                settled.extend((await self.settle(await self.perform(task))).accepted)
+        return settled
+
+    async def work_for(self, seconds: float, *, step: float = 1.0) -> list[Task]:
+        """Work while time passes."""
+        settled = await self.work()
+        for _ in range(round(seconds / step)):
+            self.clock.advance(step)
+            settled += await self.work()
+        return settled
+
+    # --- looking ----------------------------------------------------------------------------------
+
+    async def task(self, id: TaskId) -> Task:
+        """A task as it is stored."""
+        return (await self.app.queries.task(id)).task
+
+    async def run(self, id: RunId) -> Run:
+        """A run as it is stored."""
+        return (await self.app.queries.run(id)).run
+
+    async def step_states(self, id: RunId) -> Mapping[str, str]:
+        """The states of the steps of a run, by step."""
+        return {name: step.state.value for name, step in (await self.run(id)).steps.items()}
+
+    async def history(self, id: RunId) -> list[str]:
+        """What happened in a run, in words like `step.started charge`."""
+        return [
+            f"{event.type} {event.data['step']}" if "step" in event.data else event.type
+            for event in await self.app.queries.history(id, 0, 1000)
+        ]
+
+    async def in_broker(self, queue: str = DEFAULT_QUEUE) -> int:
+        """How many messages of a queue the broker holds."""
+        return await self.broker.depth(queue)
+
+
+def without_lineage(failure: Failure) -> Failure:
+    """A failure as it comes back from a store."""
+    return replace(failure, lineage=frozenset())
+
+
+async def stored(store: Store, *tasks: Task) -> None:
+    """Put tasks into a store as they are, whatever their state."""
+    async with store.write() as uow:
+        await uow.tasks.add_many(tasks)
+        await uow.commit()
+
+
+NO_INTEGRATIONS = cast(Integrations, None)
+"""The handlers of these tests use no outside service."""
