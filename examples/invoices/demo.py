@@ -103,13 +103,16 @@ def _summarize(options: Options, console: Console) -> None:
     """Say what is in the folder now, by what is there and not by what should be."""
     records = Books(options.books).entries()
     standing = [record for record in records if record.state == "open"]
+    void = [record.number for record in records if record.state == "void"]
     gross = money(sum(record.gross for record in standing))
     pdfs = len(list((options.out / "invoices").glob("*.pdf")))
     mails = len(list((options.out / "mails").glob("*.eml")))
-    console.print(
-        f"\n[bold]{len(standing)} invoices over {gross}[/], {len(records) - len(standing)} void"
-    )
-    console.print(f"{pdfs} PDFs and {mails} mails are in")
+    console.print(f"\n[bold]{len(standing)} invoices over {gross}[/]")
+    if void:
+        console.print(
+            f"[bold]{len(void)} invoices voided by compensation[/]: {void[0]} to {void[-1]}"
+        )
+    console.print(f"{pdfs} PDFs, {mails} mails, the books and the service's log are in")
     # Not wrapped: a path is there to be copied.
     console.print(str(options.out), soft_wrap=True, highlight=False)
 

@@ -35,7 +35,7 @@ async def follow(client: httpx2.AsyncClient, run_id: str, console: Console) -> d
 
 
 async def _tell(client: httpx2.AsyncClient, run_id: str, console: Console) -> dict[str, Any]:
-    """Where a table cannot move, in a log file above all: a line for each change, then the table."""
+    """Where a table cannot move, as in a log file: a line for each change, then the table."""
     told: dict[str, str] = {}
     async for run in _states(client, run_id):
         for name, step in run["steps"].items():

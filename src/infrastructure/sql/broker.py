@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select, tuple_, update
 
 from cueline.application.ports.broker import Broker, Delivery, Message
 from cueline.application.ports.runtime import Clock
 from cueline.domain.identifiers import TaskId
 from cueline.domain.task import Priority
-from cueline.infrastructure.sql.session import AnyRow, chunks
+from cueline.infrastructure.sql.batches import as_parameter, field, given, insert_given
 from cueline.infrastructure.sql.store import SqliteStore
 from cueline.infrastructure.sql.tables import messages
 from cueline.infrastructure.sql.types import to_microseconds
@@ -22,8 +22,13 @@ REDELIVERY = timedelta(seconds=30)
 LONGEST_NAP = 1.0
 """How long a receiver sleeps before it looks for messages that are due again, in seconds."""
 
+_PUBLISH = insert_given(messages, ("task_id", "queue", "priority"))
+
+_acknowledged = given()
 _ACKNOWLEDGE = delete(messages).where(
-    messages.c.id == bindparam("the_id"), messages.c.taken_until == bindparam("the_receipt")
+    tuple_(messages.c.id, messages.c.taken_until).in_(
+        select(field(_acknowledged, 0), field(_acknowledged, 1)).select_from(_acknowledged)
+    )
 )
 
 
@@ -59,18 +64,9 @@ class SqliteBroker(Broker):
     async def publish(self, new: Sequence[Message]) -> None:
         if not new:
             return
+        rows = [[message.task_id, message.queue, message.priority.value] for message in new]
         async with self._store.session() as session:
-            await session.execute(
-                session.insert(messages),
-                [
-                    {
-                        "task_id": message.task_id,
-                        "queue": message.queue,
-                        "priority": message.priority.value,
-                    }
-                    for message in new
-                ],
-            )
+            await session.execute(_PUBLISH, as_parameter(rows), size=len(rows))
         self._published.set()
 
     async def receive(self, queues: Sequence[str], limit: int, wait: float) -> list[Delivery]:
@@ -94,8 +90,9 @@ class SqliteBroker(Broker):
     async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         if not deliveries:
             return
+        rows = [[int(part) for part in delivery.tag.split(":")] for delivery in deliveries]
         async with self._store.session() as session:
-            await session.execute(_ACKNOWLEDGE, [_receipt(delivery.tag) for delivery in deliveries])
+            await session.execute(_ACKNOWLEDGE, as_parameter(rows), size=len(rows))
 
     async def depth(self, queue: str) -> int:
         async with self._store.session(writing=False) as session:
@@ -133,27 +130,21 @@ class SqliteBroker(Broker):
             .where(*self._available(queues))
             .order_by(messages.c.priority, messages.c.id)
             .limit(limit)
+            .scalar_subquery()
         )
-        found: list[AnyRow] = []
+        take = (
+            update(messages)
+            .where(messages.c.id.in_(first))
+            .values(taken_until=until)
+            .returning(messages.c.id, messages.c.task_id, messages.c.queue, messages.c.priority)
+        )
         async with self._store.session() as session:
-            rows = list(await session.execute(first))
-            for chunk in chunks([row.id for row in rows]):
-                taken = await session.execute(
-                    update(messages)
-                    .where(messages.c.id.in_(chunk))
-                    .values(taken_until=until)
-                    .returning(
-                        messages.c.id, messages.c.task_id, messages.c.queue, messages.c.priority
-                    )
-                )
-                found.extend(taken)
-        found.sort(key=lambda row: (row.priority, row.id))
+            taken = await session.execute(take, size=limit)
         return [
-            Delivery(
-                Message(TaskId(row.task_id), row.queue, Priority(row.priority)),
-                tag=f"{row.id}:{until}",
+            Delivery(Message(TaskId(task_id), queue, Priority(priority)), tag=f"{id}:{until}")
+            for id, task_id, queue, priority in sorted(
+                taken, key=lambda row: (row.priority, row.id)
             )
-            for row in found
         ]
 
     def _available(self, queues: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
@@ -162,8 +153,3 @@ class SqliteBroker(Broker):
             messages.c.queue.in_(queues),
             or_(messages.c.taken_until.is_(None), messages.c.taken_until <= now),
         )
-
-
-def _receipt(tag: str) -> dict[str, int]:
-    id, until = tag.split(":")
-    return {"the_id": int(id), "the_receipt": int(until)}

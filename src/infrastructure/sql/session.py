@@ -1,4 +1,4 @@
-"""What the repositories execute their statements on, and the driver's errors translated into ours."""
+"""What repositories execute their statements on; the driver's errors translated into ours."""
 
 from __future__ import annotations
 
@@ -61,10 +61,12 @@ class Session(Protocol):
 
     dialect: str
 
-    async def execute(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
+    async def execute(
+        self, statement: Executable, parameters: Parameters | None = None, *, size: int = 1
+    ) -> Rows:
         """Execute a statement that finds its rows by an index, once or for each set of parameters.
 
-        `Unavailable` when the database does not answer.
+        `size` says how many rows it is about. `Unavailable` when the database does not answer.
         """
         ...
 

@@ -30,14 +30,11 @@ LOCK_PATIENCE = 30.0
 SHORTEST_WAIT, LONGEST_WAIT = 0.001, 0.02
 """How long a writer waits before it tries again for the lock, doubling, in seconds."""
 
-BRIEF = 100
-"""How many rows may be written on the event loop; larger batches go to a thread."""
+BRIEF = 250
+"""How many rows a statement may be about on the event loop; larger batches go to a thread."""
 
 PRAGMAS = (
     "PRAGMA journal_mode = WAL",
-    # FULL: a commit that was answered survives a loss of power. NORMAL would be faster and could
-    # lose the last moments then, though never to a mere crash of the process.
-    "PRAGMA synchronous = FULL",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -16000",
     "PRAGMA wal_autocheckpoint = 4000",
@@ -70,6 +67,7 @@ class Line:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         self._connection: Connection | None = None
         self._began = False
+        self._durable: bool | None = None  # not said yet
         self._aside: asyncio.Future[Any] | None = None
 
     async def open(self) -> None:
@@ -83,14 +81,21 @@ class Line:
             self._connection.close()
             self._connection = None
 
-    async def begin(self) -> None:
-        """Begin a transaction unless one is open; a writer takes the file's write lock."""
+    async def begin(self, durable: bool) -> None:  # there is no better word
+        """Begin a transaction unless one is open; a writer takes the file's write lock.
+
+        A durable commit survives a loss of power; one that is not could be forgotten then, though
+        never through a mere crash of the process.
+        """
         if self._began:
             return
-        if not self._writing:
-            self._say("BEGIN")
-        else:
+        if self._writing:
+            if durable is not self._durable:
+                self._say(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                self._durable = durable
             await self._take_lock()
+        else:
+            self._say("BEGIN")
         self._began = True
 
     def briefly(self, work: Callable[[Connection], T]) -> T:
@@ -106,10 +111,14 @@ class Line:
             return await asyncio.shield(self._aside)
 
     async def commit(self) -> None:
-        """End the transaction and keep what it did."""
-        if self._began:
+        """End the transaction and keep what it did; if it is to be durable, wait for the disk."""
+        if not self._began:
+            return
+        if self._durable:
             await self.aside(lambda: self._say("COMMIT"))
-            self._began = False
+        else:
+            self.briefly(lambda connection: connection.exec_driver_sql("COMMIT"))
+        self._began = False
 
     async def rest(self) -> None:
         """Make the line ready for its next user: what was not committed is undone."""
@@ -160,19 +169,22 @@ class SqliteSession(Session):
 
     dialect = "sqlite"
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, *, durable: bool) -> None:
         self._line = line
+        self._durable = durable
 
-    async def execute(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
-        """Execute a brief statement, or a batch of them."""
-        if isinstance(parameters, list) and len(parameters) > BRIEF:
+    async def execute(
+        self, statement: Executable, parameters: Parameters | None = None, *, size: int = 1
+    ) -> Rows:
+        """Execute a statement: here if it is brief, on the thread if it is about many rows."""
+        if size > BRIEF or (isinstance(parameters, list) and len(parameters) > BRIEF):
             return await self.scan(statement, parameters)
-        await self._line.begin()
+        await self._line.begin(self._durable)
         return self._line.briefly(lambda connection: _fetch(connection, statement, parameters))
 
     async def scan(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
         """Execute a statement that may look at many rows."""
-        await self._line.begin()
+        await self._line.begin(self._durable)
         return await self._line.aside(
             lambda: self._line.briefly(lambda connection: _fetch(connection, statement, parameters))
         )

@@ -47,7 +47,7 @@ class SqliteStore(Store):
         await asyncio.to_thread(self._make_folder)
         writer = await self._new_line(writing=True, name="cueline-writer")
         try:
-            await writer.begin()
+            await writer.begin(durable=True)
             await writer.aside(lambda: writer.briefly(upgrade))
             await writer.commit()
         finally:
@@ -74,8 +74,12 @@ class SqliteStore(Store):
 
     @asynccontextmanager
     async def session(self, *, writing: bool = True) -> AsyncIterator[Session]:
-        """A bare transaction for the broker beside the store; committed on leaving in peace."""
-        async with SqlUnitOfWork(self._writers if writing else self._readers, self._memory) as uow:
+        """A bare transaction for the broker beside the store; committed on leaving in peace.
+
+        It is not durable: what a broker holds are hints.
+        """
+        lines = self._writers if writing else self._readers
+        async with SqlUnitOfWork(lines, self._memory, durable=False) as uow:
             yield uow.session
             if writing:
                 await uow.commit()
@@ -104,14 +108,15 @@ class Memory:
 class SqlUnitOfWork(UnitOfWork):
     """One transaction, on a line that it has alone."""
 
-    def __init__(self, lines: asyncio.Queue[Line], memory: Memory) -> None:
+    def __init__(self, lines: asyncio.Queue[Line], memory: Memory, *, durable: bool = True) -> None:
         self._lines = lines
+        self._durable = durable
         self._memory = memory
         self._line: Line | None = None
 
     async def __aenter__(self) -> Self:
         self._line = await self._lines.get()
-        self.session = session = SqliteSession(self._line)
+        self.session = session = SqliteSession(self._line, durable=self._durable)
         documents = Documents(session, self._memory.documents)
         self._new_queues: set[str] = set()
         self.tasks = SqlTasks(session, self._memory.queues, self._new_queues)

@@ -78,7 +78,7 @@ class Screen:
                     self._write(line)
 
     def _drawn(self, view: View) -> RenderableType:
-        return rich_view(view, unicode=self._is_unicode)
+        return rich_view(view, width=self._console.width, unicode=self._is_unicode)
 
     @contextmanager
     def live(self) -> Iterator[Callable[..., None]]:

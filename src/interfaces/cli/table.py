@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 BAR = 16
 """The width of a progress bar."""
+
+GAP = 2
+"""The space between two columns."""
+
+LEAST = 14
+"""How narrow a flexible column may become before spare columns are left out instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +34,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. On a narrow terminal the flexible ones give way."""
+    """A column. On a narrow terminal the flexible ones are cut, and the spare ones left out."""
 
     title: str
     right: bool = False
     flexible: bool = False
+    spare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ def plain_lines(view: View) -> Iterator[str]:
             yield clean(view)
 
 
-def rich_view(view: View, *, unicode: bool) -> rich.table.Table | rich.text.Text:
+def rich_view(view: View, *, width: int, unicode: bool) -> rich.table.Table | rich.text.Text:
     """The view for a terminal. Nothing in it is read as markup."""
     from rich.text import Text
 
@@ -76,7 +83,7 @@ def rich_view(view: View, *, unicode: bool) -> rich.table.Table | rich.text.Text
         case Table() if not view.rows:
             return Text(view.empty, style="dim")
         case Table():
-            return _rich_table(view, unicode=unicode)
+            return _rich_table(_fitted(view, width), unicode=unicode)
         case Sheet():
             return _rich_sheet(view)
         case str():
@@ -98,7 +105,7 @@ def _plain_table(table: Table) -> Iterator[str]:
             " " * (width - taken) + value if column.right else value + " " * (width - taken)
             for column, value, taken, width in zip(table.columns, line, size, widths, strict=True)
         )
-        yield "  ".join(padded).rstrip()
+        yield (" " * GAP).join(padded).rstrip()
 
 
 def plain_text(cell: Cell) -> str:
@@ -120,11 +127,37 @@ def _entries(sheet: Sheet) -> Iterator[tuple[str, list[str], str]]:
 # --- for a terminal -------------------------------------------------------------------------------
 
 
+def _fitted(table: Table, width: int) -> Table:
+    """The table without the spare columns for which a terminal of this width has no room."""
+    from rich.cells import cell_len
+
+    wanted = [
+        max(len(column.title), *(_width(row[index], cell_len) for row in table.rows))
+        for index, column in enumerate(table.columns)
+    ]
+    least = [
+        min(want, LEAST) if column.flexible else want
+        for column, want in zip(table.columns, wanted, strict=True)
+    ]
+    kept = list(range(len(table.columns)))
+    for index in reversed(range(len(table.columns))):
+        if sum(least[each] + GAP for each in kept) - GAP <= width:
+            break
+        if table.columns[index].spare:
+            kept.remove(index)
+    rows = [[row[index] for index in kept] for row in table.rows]
+    return Table(tuple(table.columns[index] for index in kept), rows, table.empty)
+
+
+def _width(cell: Cell, cell_len: Callable[[str], int]) -> int:
+    bar = 0 if cell.percent is None else BAR + len(" 100% ")
+    return bar + cell_len(clip(cell.text))
+
+
 def _rich_table(table: Table, *, unicode: bool) -> rich.table.Table:
-    from rich import box
     from rich.table import Table as RichTable
 
-    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    drawn = RichTable(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
     for column in table.columns:
         # Only columns that may wrap are narrowed; their texts are cut instead of wrapped.
         drawn.add_column(

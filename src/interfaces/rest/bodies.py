@@ -38,12 +38,12 @@ class JsonBody(Generic[T]):
 
     def __init__(self, looks_like: Any, parse: Callable[[Json], T], examples: Examples) -> None:
         self._looks_like = looks_like
-        self._parse = parse
+        self.parse = parse
         self._examples = examples
 
     async def read(self, request: Request, limit: int | None = None) -> T:
         """Read the body of a request, or raise what is wrong with it."""
-        return self._parse(await read_json(request, limit or edge_of(request).max_body))
+        return self.parse(await read_json(request, limit or edge_of(request).max_body))
 
     @property
     def described(self) -> dict[str, Any]:

@@ -269,17 +269,14 @@ def test_a_new_run_waits_in_every_step() -> None:
 
 
 def test_the_counters_follow_the_steps() -> None:
+    def counters(rehearsal: Rehearsal) -> tuple[int, int, int]:
+        return rehearsal.run.remaining, rehearsal.run.active, rehearsal.run.completions
+
     rehearsal = running()
-    counters = []
-    for move in (
-        lambda: rehearsal,
-        lambda: rehearsal.succeed("a"),
-        lambda: rehearsal.fail("b"),
-        lambda: rehearsal.undone("a"),
-    ):
-        run = move().run
-        counters.append((run.remaining, run.active, run.completions))
-    assert counters == [(2, 1, 0), (1, 1, 1), (2, 1, 1), (2, 0, 1)]
+    assert counters(rehearsal) == (2, 1, 0)
+    assert counters(rehearsal.succeed("a")) == (1, 1, 1)
+    assert counters(rehearsal.fail("b")) == (2, 1, 1)
+    assert counters(rehearsal.undone("a")) == (2, 0, 1)
 
 
 def test_expressions_see_the_outputs_of_steps_that_succeeded_even_when_they_are_undone() -> None:

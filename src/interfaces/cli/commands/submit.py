@@ -98,9 +98,9 @@ def _answer(call: Invocation, application: Application, submitted: Submitted) ->
     task, now = submitted.task, application.clock.now()
     detail = TaskDetail(task, None, task.is_scheduled(now))
     document = {**task_document(detail), "created": submitted.created}
-    verb = "submitted" if submitted.created else "was submitted before with this key; it is"
+    verb = "is submitted" if submitted.created else "was submitted before with this key"
     state = shown_state(task, now)
-    call.screen.answer(document, f"Task {task.id} {verb} {state} in queue {task.spec.queue}.")
+    call.screen.answer(document, f"Task {task.id} {verb}: {state} in queue {task.spec.queue}.")
 
 
 async def _wait(call: Invocation, application: Application, submitted: Submitted) -> Exit:

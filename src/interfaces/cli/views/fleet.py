@@ -39,8 +39,8 @@ def queue_table(details: Sequence[QueueDetail]) -> Table:
         Column("state"),
         *(Column(state, right=True) for state in COUNTED),
         Column("workers", right=True),
-        Column("slots", right=True),
-        Column("in broker", right=True),
+        Column("slots", right=True, spare=True),
+        Column("in broker", right=True, spare=True),
     )
     rows = [
         [
@@ -77,8 +77,8 @@ def worker_table(workers: Sequence[Worker], now: datetime) -> Table:
         Column("state"),
         Column("slots", right=True),
         Column("queues", flexible=True),
-        Column("started"),
-        Column("lease until"),
+        Column("started", spare=True),
+        Column("lease until", spare=True),
     )
     rows = [
         [

@@ -88,8 +88,8 @@ def run_table(runs: Sequence[Run]) -> Table:
         Column("workflow", flexible=True),
         Column("state"),
         Column("steps", right=True),
-        Column("created"),
-        Column("ended"),
+        Column("created", spare=True),
+        Column("ended", spare=True),
         Column("error", flexible=True),
     )
     rows = [
@@ -202,7 +202,7 @@ def history_table(events: Sequence[Event]) -> Table:
     """The history of a run."""
     columns = (
         Column("#", right=True),
-        Column("at"),
+        Column("at", spare=True),
         Column("event"),
         Column("detail", flexible=True),
     )

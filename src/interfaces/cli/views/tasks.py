@@ -107,10 +107,10 @@ _COLUMNS = (
     Column("id"),
     Column("name", flexible=True),
     Column("state"),
-    Column("queue", flexible=True),
-    Column("priority"),
-    Column("attempts", right=True),
-    Column("created"),
+    Column("queue", flexible=True, spare=True),
+    Column("created", spare=True),
+    Column("attempts", right=True, spare=True),
+    Column("priority", spare=True),
     Column("error", flexible=True),
 )
 
@@ -127,9 +127,9 @@ def _task_row(detail: TaskDetail) -> list[Cell]:
         Cell(spec.name),
         state_cell("scheduled" if detail.scheduled else task.state.value),
         Cell(spec.queue),
-        Cell(spec.priority.label),
-        Cell(str(task.attempt)),
         Cell(moment(spec.created_at)),
+        Cell(str(task.attempt)),
+        Cell(spec.priority.label),
         Cell(task.failure.summary if task.failure else "", "red"),
     ]
 
@@ -213,17 +213,17 @@ def attempt_table(attempts: Sequence[Attempt], now: datetime) -> Table:
     columns = (
         Column("attempt", right=True),
         Column("outcome"),
-        Column("started"),
         Column("duration", right=True),
-        Column("worker"),
+        Column("started", spare=True),
+        Column("worker", spare=True),
         Column("error", flexible=True),
     )
     rows = [
         [
             Cell(str(each.number)),
             state_cell(each.outcome.value),
-            Cell(moment(each.started_at)),
             Cell(_attempt_duration(each, now)),
+            Cell(moment(each.started_at)),
             Cell(each.worker_id),
             Cell(each.failure.summary if each.failure else "", "red"),
         ]

@@ -58,8 +58,8 @@ def step_definitions(workflow: Workflow) -> Table:
         Column("step"),
         Column("task"),
         Column("needs", flexible=True),
-        Column("undo"),
-        Column("input", flexible=True),
+        Column("undo", spare=True),
+        Column("input", flexible=True, spare=True),
     )
     rows = [
         [

