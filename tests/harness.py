@@ -264,6 +264,11 @@ class Harness:
         [task] = await self.claim(worker)
         return task
 
+    async def claim_steps(self) -> dict[str, Task]:
+        """Dispatch, then claim what was dispatched; the tasks of a run, by step."""
+        claimed = await self.claim()
+        return {task.spec.origin.step: task for task in claimed if task.spec.origin is not None}
+
     async def perform(self, task: Task) -> Outcome:
         """Run the handler of a claimed task; its outcome is not settled yet."""
         context = Context.of(task, NO_INTEGRATIONS, lambda report: None)
@@ -285,8 +290,12 @@ class Harness:
         """
         settled: list[Task] = []
         worker = worker or await self.worker()
-        while len(settled) < at_most and (claimed := await self.claim(worker, limit=1)):
-            for task in claimed:
+        while len(settled) < at_most:
+            await self.app.dispatch()
+            hints = await self.app.claim.receive(worker, 1, 0)
+            if not hints:
+                break
+            for task in await self.app.claim.take(worker, self.executor.names, hints):
                 settled.extend((await self.settle(await self.perform(task))).accepted)
         return settled
 

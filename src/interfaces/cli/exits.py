@@ -11,6 +11,7 @@ from cueline.domain.errors import (
     Conflict,
     CuelineError,
     DefinitionChanged,
+    ExpressionError,
     IllegalTransition,
     InvalidDefinition,
     InvalidInput,
@@ -19,6 +20,7 @@ from cueline.domain.errors import (
     Problem,
     Unavailable,
     UnknownTask,
+    WorkerEvicted,
 )
 
 
@@ -77,11 +79,13 @@ _KINDS: tuple[tuple[type[CuelineError], Exit, str], ...] = (
     (KeyReused, Exit.CONFLICT, "key-reused"),
     (IllegalTransition, Exit.CONFLICT, "illegal-transition"),
     (DefinitionChanged, Exit.CONFLICT, "definition-changed"),
+    (WorkerEvicted, Exit.CONFLICT, "worker-evicted"),
     (Conflict, Exit.CONFLICT, "conflict"),
     (Unavailable, Exit.UNAVAILABLE, "unavailable"),
+    (ExpressionError, Exit.INVALID, "invalid-expression"),
     (CuelineError, Exit.INVALID, "error"),
 )
-"""The more special ones first."""
+"""The more special ones first. The types are those of the REST API's problems."""
 
 _LISTS = {
     "task": "cueline tasks list",

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Required, TypeVar
 from uuid import UUID
 
 from fastapi import Header, Path
-from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, with_config
+from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, ValidationInfo, with_config
 from typing_extensions import TypedDict
 
 from cueline.domain.errors import InvalidInput, Problem
@@ -24,17 +24,20 @@ HIGHEST_VERSION = 2**31 - 1
 
 
 class Misread(ValueError):
-    """What the domain found wrong with a field, on its way through pydantic."""
+    """What the domain found wrong with a field, on its way through pydantic.
+
+    The paths of its problems begin with the field's name.
+    """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = problems
         super().__init__("; ".join(str(problem) for problem in problems))
 
 
-def _read_by(parse: Callable[[Json, str], T]) -> Callable[[Any], T]:
-    def read(value: Any) -> T:
+def _read_by(parse: Callable[[Json, str], T]) -> Callable[[Any, ValidationInfo], T]:
+    def read(value: Any, info: ValidationInfo) -> T:
         try:
-            return parse(value, "")
+            return parse(value, info.field_name or "")
         except InvalidInput as error:
             raise Misread(error.problems) from error
 
@@ -128,7 +131,7 @@ MomentField = Annotated[
 
 def _named(value: str) -> str:
     if problem := check_name(value, ""):
-        raise Misread([problem])
+        raise ValueError(problem.message)
     return value
 
 
@@ -192,12 +195,7 @@ def problems_of(
 
     `known` are the fields that there are, to be named to whoever sends another.
     """
-    return [
-        Problem(_joined(where, problem.path), problem.message)
-        for error in errors
-        for where in [_path(error["loc"][skip:])]
-        for problem in _found(error, known)
-    ]
+    return [problem for error in errors for problem in _found(error, error["loc"][skip:], known)]
 
 
 _SHAPES = {
@@ -209,17 +207,20 @@ _SHAPES = {
 """What pydantic would say in the words of Python."""
 
 
-def _found(error: Mapping[str, Any], known: Iterable[str]) -> Sequence[Problem]:
+def _found(
+    error: Mapping[str, Any], place: Sequence[str | int], known: Iterable[str]
+) -> list[Problem]:
     cause = error.get("ctx", {}).get("error")
     if isinstance(cause, Misread):
-        return cause.problems
+        above = _path(place[:-1])
+        return [Problem(_joined(above, found.path), found.message) for found in cause.problems]
     if isinstance(cause, ValueError):
-        return [Problem("", str(cause))]
+        return [Problem(_path(place), str(cause))]
     if error["type"] == "extra_forbidden":
         names = ", ".join(known)
         also = f"; the fields are: {names}" if names else ""
-        return [Problem("", f"there is no such field{also}")]
-    return [Problem("", _SHAPES.get(error["type"], error["msg"]))]
+        return [Problem(_path(place), f"there is no such field{also}")]
+    return [Problem(_path(place), _SHAPES.get(error["type"], error["msg"]))]
 
 
 def _path(loc: Sequence[str | int]) -> str:
@@ -229,8 +230,5 @@ def _path(loc: Sequence[str | int]) -> str:
     return text
 
 
-def _joined(where: str, path: str) -> str:
-    path = path.removeprefix(".")
-    if not where or not path or path.startswith("["):
-        return where + path
-    return f"{where}.{path}"
+def _joined(above: str, path: str) -> str:
+    return f"{above}.{path}" if above else path

@@ -16,6 +16,9 @@ IDLE_PASS = 0.5
 BUSY_PASS = 0.01
 """How long it rests at first while a backlog waits for room; it doubles while nothing moves."""
 
+BATCH_WAIT = 0.005
+"""How long it lets room gather while there is a backlog, in seconds."""
+
 MAINTENANCE_INTERVAL = 1.0
 """How often lapsed leases are looked for, in seconds."""
 
@@ -44,6 +47,8 @@ async def dispatch_forever(application: Application) -> None:
             ahead = (done.next_due - application.clock.now()).total_seconds()
             rest = min(rest, max(ahead, 0.0))
         await application.backlog.wait(rest)
+        if done.waiting:  # room opens slot by slot: let some gather
+            await asyncio.sleep(BATCH_WAIT)
 
 
 async def maintain_forever(application: Application) -> None:

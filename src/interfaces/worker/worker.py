@@ -37,6 +37,12 @@ PAUSE = 1.0
 MOST_HELD = 1000
 """How many tasks may be held, running or waiting to be settled, before no more are claimed."""
 
+BATCH_SHARE = 4
+"""A worker claims at once when a quarter of its slots are free, else after `BATCH_WAIT`."""
+
+BATCH_WAIT = 0.005
+"""How long a worker waits for more of its slots to become free, in seconds."""
+
 RELEASE_PATIENCE = 5.0
 """How long tasks that are given back may take to stop and be written, in seconds."""
 
@@ -124,13 +130,11 @@ class WorkerLoop:
                 await asyncio.sleep(PAUSE)
 
     async def _claim(self) -> None:
-        while self._running >= self._options.slots or len(self._held) >= MOST_HELD:
-            self._room.clear()
-            await self._room.wait()
-            if self._stopping:
-                return
+        await self._wait_for_room()
+        if self._stopping:
+            return
         worker = self._known_worker()
-        free = self._options.slots - self._running
+        free = self._free
         self._receiving = asyncio.create_task(self._app.claim.receive(worker, free, CLAIM_WAIT))
         try:
             deliveries = await self._receiving
@@ -140,6 +144,22 @@ class WorkerLoop:
             raise
         for task in await self._app.claim.take(worker, self._app.executor.names, deliveries):
             self._begin(task)
+
+    async def _wait_for_room(self) -> None:
+        """Wait for a free slot, and a moment longer for a batch of them.
+
+        Tasks that end quickly end in droves; claiming each slot as it becomes free would cost a
+        transaction for every task.
+        """
+        while self._free < 1 and not self._stopping:
+            self._room.clear()
+            await self._room.wait()
+        if self._free < self._options.slots // BATCH_SHARE:
+            await asyncio.sleep(BATCH_WAIT)
+
+    @property
+    def _free(self) -> int:
+        return 0 if len(self._held) >= MOST_HELD else self._options.slots - self._running
 
     def _stop_claiming(self) -> None:
         """Only the waiting is broken off: a claim that is being made is made, and run."""

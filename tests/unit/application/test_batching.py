@@ -90,7 +90,7 @@ async def test_a_caller_that_gives_up_does_not_take_its_item_back() -> None:
     second.cancel()
     writer.go.release()
     writer.go.release()
-    assert await asyncio.gather(first, third) == [10, 30]
+    assert [await first, await third] == [10, 30]
     assert writer.batches == [[1], [2, 3]]
     assert second.cancelled()
 

@@ -104,7 +104,7 @@ async def test_parallel_steps_are_undone_by_the_order_in_which_they_were_done(h:
     h.on("ship", fail)
     for order in (("reserve", "charge"), ("charge", "reserve")):
         await h.start(a_workflow(steps=steps), 7)
-        claimed = {task.spec.name: task for task in await h.claim()}
+        claimed = await h.claim_steps()
         for name in order:
             await h.settle(Succeeded(claimed[name], 1))
         await h.work()
@@ -128,22 +128,20 @@ async def test_a_run_that_succeeds_undoes_nothing(h: Harness) -> None:
 
 async def test_a_sibling_that_finishes_after_the_failure_is_undone_too(h: Harness) -> None:
     run = await h.start(PAIR, 7)
-    reserve, charge = await h.claim()
-    await h.settle(Failed(reserve, BROKEN))
+    claimed = await h.claim_steps()
+    await h.settle(Failed(claimed["reserve"], BROKEN))
     assert await h.claim() == []
-    await h.settle(Succeeded(charge, {"receipt": 1}))
+    await h.settle(Succeeded(claimed["charge"], {"receipt": 1}))
     await h.work()
     assert executed(h) == ["refund"]
     assert (await h.run(run.id)).state is RunState.COMPENSATED
 
 
 async def test_a_sibling_that_finishes_in_the_same_batch_is_undone_too(h: Harness) -> None:
-    for failing in (0, 1):
+    for failing, finishing in (("reserve", "charge"), ("charge", "reserve")):
         run = await h.start(PAIR, 7)
-        claimed = await h.claim()
-        outcomes = [Succeeded(task, 1) for task in claimed]
-        broken = Failed(claimed[failing], BROKEN)
-        await h.settle(broken, outcomes[1 - failing])
+        claimed = await h.claim_steps()
+        await h.settle(Failed(claimed[failing], BROKEN), Succeeded(claimed[finishing], 1))
         await h.work()
         assert (await h.run(run.id)).state is RunState.COMPENSATED
     assert executed(h) == ["refund", "unreserve"]
@@ -151,8 +149,8 @@ async def test_a_sibling_that_finishes_in_the_same_batch_is_undone_too(h: Harnes
 
 async def test_a_success_before_a_failure_in_the_same_batch_is_undone_too(h: Harness) -> None:
     run = await h.start(PAIR, 7)
-    reserve, charge = await h.claim()
-    await h.settle(Succeeded(reserve, 1), Failed(charge, BROKEN))
+    claimed = await h.claim_steps()
+    await h.settle(Succeeded(claimed["reserve"], 1), Failed(claimed["charge"], BROKEN))
     await h.work()
     assert executed(h) == ["unreserve"]
     assert (await h.run(run.id)).state is RunState.COMPENSATED

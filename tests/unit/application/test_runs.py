@@ -107,11 +107,11 @@ async def test_a_step_is_retried_like_any_task(h: Harness) -> None:
 async def test_a_join_waits_for_every_branch(h: Harness) -> None:
     run = await h.start(DIAMOND)
     await h.settle(Succeeded(await h.claim_one(), 1))
-    left, right = await h.claim()
-    await h.settle(Succeeded(left, 1))
+    claimed = await h.claim_steps()
+    await h.settle(Succeeded(claimed["left"], 1))
     assert (await h.step_states(run.id))["join"] == "waiting"
     assert await h.claim() == []
-    await h.settle(Succeeded(right, 1))
+    await h.settle(Succeeded(claimed["right"], 1))
     assert (await h.step_states(run.id))["join"] == "running"
     assert names(await h.work()) == ["join"]
     assert (await h.run(run.id)).state is RunState.SUCCEEDED
@@ -120,8 +120,8 @@ async def test_a_join_waits_for_every_branch(h: Harness) -> None:
 async def test_branches_that_end_in_one_batch_start_the_join_once(h: Harness) -> None:
     run = await h.start(DIAMOND)
     await h.settle(Succeeded(await h.claim_one(), 1))
-    left, right = await h.claim()
-    await h.settle(Succeeded(right, 1), Succeeded(left, 1))
+    claimed = await h.claim_steps()
+    await h.settle(Succeeded(claimed["right"], 1), Succeeded(claimed["left"], 1))
     assert names(await h.work()) == ["join"]
     assert (await h.history(run.id)).count("step.started join") == 1
 
@@ -168,11 +168,11 @@ async def test_a_failed_step_fails_the_run_and_starts_nothing_more(h: Harness) -
 async def test_a_sibling_that_is_running_may_finish_before_the_run_ends(h: Harness) -> None:
     run = await h.start(DIAMOND)
     await h.settle(Succeeded(await h.claim_one(), 1))
-    left, right = await h.claim()
-    await h.settle(Failed(left, BROKEN))
+    claimed = await h.claim_steps()
+    await h.settle(Failed(claimed["left"], BROKEN))
     assert (await h.run(run.id)).state is RunState.COMPENSATING
     assert (await h.step_states(run.id))["right"] == "running"
-    assert (await h.settle(Succeeded(right, 1))).refused == frozenset()
+    assert (await h.settle(Succeeded(claimed["right"], 1))).refused == frozenset()
     assert (await h.run(run.id)).state is RunState.FAILED
     assert (await h.step_states(run.id))["join"] == "waiting"
 
@@ -180,20 +180,21 @@ async def test_a_sibling_that_is_running_may_finish_before_the_run_ends(h: Harne
 async def test_a_sibling_that_only_waits_is_withdrawn(h: Harness) -> None:
     run = await h.start(DIAMOND)
     await h.settle(Succeeded(await h.claim_one(), 1))
-    [left] = await h.claim(limit=1)
-    await h.settle(Failed(left, BROKEN))
+    [first] = await h.claim(limit=1)
+    await h.settle(Failed(first, BROKEN))
     assert (await h.run(run.id)).state is RunState.FAILED
-    assert (await h.step_states(run.id))["right"] == "cancelled"
+    states = await h.step_states(run.id)
+    assert {states["left"], states["right"]} == {"failed", "cancelled"}
     tasks = (await h.app.queries.run(run.id)).tasks
-    assert tasks["right"].state is TaskState.CANCELLED
+    assert {tasks["left"].state, tasks["right"].state} == {TaskState.FAILED, TaskState.CANCELLED}
     assert await h.work_for(60) == []
 
 
 async def test_a_sibling_that_waits_for_its_retry_is_withdrawn(h: Harness) -> None:
     slow = Step("slow", "charge", retry=RetryPolicy(attempts=5, first=timedelta(hours=1)))
     run = await h.start(a_workflow(steps=[slow, a_step("quick", task="pack")]))
-    first, second = await h.claim()
-    await h.settle(Failed(first, BROKEN), Failed(second, BROKEN))
+    claimed = await h.claim_steps()
+    await h.settle(Failed(claimed["slow"], BROKEN), Failed(claimed["quick"], BROKEN))
     assert (await h.run(run.id)).state is RunState.FAILED
     assert await h.step_states(run.id) == {"slow": "cancelled", "quick": "failed"}
     assert await h.work_for(7200, step=600) == []

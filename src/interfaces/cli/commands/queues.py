@@ -46,13 +46,14 @@ async def _steer(
     name: str,
     choose: Callable[[Application], Callable[[str], Awaitable[Queue]]],
 ) -> None:
-    from cueline.interfaces.cli.views.fleet import queue_settings
+    from cueline.interfaces.cli.views.fleet import queue_document
 
     async with call.application() as application:
         known = {detail.queue.name for detail in await application.queries.queues()}
-        queue = await choose(application)(name)
-    state = "paused" if queue.paused else "open"
-    call.screen.answer(queue_settings(queue), f"Queue {queue.name} is {state}.")
-    if queue.name not in known:
+        await choose(application)(name)
+        detail = await application.queries.queue(name)
+    state = "paused" if detail.queue.paused else "open"
+    call.screen.answer(queue_document(detail), f"Queue {name} is {state}.")
+    if name not in known:
         others = ", ".join(sorted(known)) or "none"
-        call.screen.note(f"Nothing else is known of a queue {queue.name!r}; the others: {others}")
+        call.screen.note(f"Nothing else is known of a queue {name!r}; the others: {others}")

@@ -45,25 +45,25 @@ async def list_runs(
     from cueline.application.ports.persistence import Page
     from cueline.interfaces.cli.listing import answer_page, run_filter
     from cueline.interfaces.cli.reading.identifiers import cursor as parse_cursor
-    from cueline.interfaces.cli.views.runs import run_document, run_table
+    from cueline.interfaces.cli.views.runs import run_summary, run_table
 
     wanted = run_filter(state=state, workflow=workflow)
     page = Page(limit + 1, parse_cursor(cursor))
     async with call.application() as application:
         found = await application.queries.runs(wanted, page)
-    answer_page(call.screen, found, limit, run_document, run_table, lambda run: run.id)
+    answer_page(call.screen, found, limit, run_summary, run_table, lambda run: run.id)
 
 
 @command(group, "show")
 async def show(call: Invocation, id: IdArgument) -> None:
     """Show a run and where each of its steps stands."""
     from cueline.interfaces.cli.reading.identifiers import run_id
-    from cueline.interfaces.cli.views.runs import run_detail_document, run_sheet, step_table
+    from cueline.interfaces.cli.views.runs import run_document, run_sheet, step_table
 
     async with call.application() as application:
         detail = await application.queries.run(run_id(id))
         now = application.clock.now()
-    document = run_detail_document(detail)
+    document = run_document(detail)
     call.screen.answer(document, run_sheet(detail.run, now), "", step_table(detail, now))
 
 
@@ -96,10 +96,10 @@ async def start(
 
 
 def _answer(call: Invocation, started: Started) -> None:
-    from cueline.interfaces.cli.views.runs import run_document, workflow_label
+    from cueline.interfaces.cli.views.runs import run_summary, workflow_label
 
     run = started.run
-    document = {**run_document(run), "created": started.created}
+    document = {**run_summary(run), "created": started.created}
     verb = "started" if started.created else f"was started before with this key; it is {run.state}"
     call.screen.answer(document, f"Run {run.id} of {workflow_label(run)} {verb}.")
 
@@ -192,8 +192,8 @@ async def _steer(
     choose: Callable[[Application], Callable[[RunId], Awaitable[Run]]],
 ) -> None:
     from cueline.interfaces.cli.reading.identifiers import run_id
-    from cueline.interfaces.cli.views.runs import run_document
+    from cueline.interfaces.cli.views.runs import run_summary
 
     async with call.application() as application:
         run = await choose(application)(run_id(id))
-    call.screen.answer(run_document(run), f"Run {run.id} is {run.state.value}.")
+    call.screen.answer(run_summary(run), f"Run {run.id} is {run.state.value}.")

@@ -115,7 +115,7 @@ async def explain(call: Invocation, id: IdArgument) -> None:
 
     async with call.application() as application:
         reasons = await application.queries.explain(task_id(id))
-    call.screen.answer({"reasons": list(reasons)}, *reasons)
+    call.screen.answer({"id": id, "reasons": list(reasons)}, *reasons)
 
 
 @command(group, "watch")

@@ -22,5 +22,5 @@ async def list_workers(
     async with call.application() as application:
         found = await application.queries.workers(limit)
         now = application.clock.now()
-    document = {"items": [worker_document(each, now) for each in found], "next": None}
+    document = {"items": [worker_document(each) for each in found], "next": None}
     call.screen.answer(document, worker_table(found, now))

@@ -7,7 +7,6 @@ from datetime import datetime
 
 from cueline.application.queries import QueueDetail
 from cueline.domain.json import Json
-from cueline.domain.queue import Queue
 from cueline.domain.worker import Worker
 from cueline.interfaces.cli.table import Cell, Column, Table
 from cueline.interfaces.cli.text import moment
@@ -19,17 +18,13 @@ COUNTED = ("scheduled", "queued", "running", "succeeded", "failed", "cancelled")
 def queue_document(detail: QueueDetail) -> dict[str, Json]:
     """A queue as scripts read it."""
     return {
-        **queue_settings(detail.queue),
-        "tasks": {state: detail.counts.get(state, 0) for state in COUNTED},
+        "name": detail.queue.name,
+        "paused": detail.queue.paused,
+        "counts": {state: detail.counts.get(state, 0) for state in COUNTED},
         "workers": detail.workers,
         "slots": detail.slots,
         "in_broker": detail.in_broker,
     }
-
-
-def queue_settings(queue: Queue) -> dict[str, Json]:
-    """What an operator has set for a queue."""
-    return {"name": queue.name, "paused": queue.paused}
 
 
 def queue_table(details: Sequence[QueueDetail]) -> Table:
@@ -56,12 +51,12 @@ def queue_table(details: Sequence[QueueDetail]) -> Table:
     return Table(columns, rows, "There are no queues yet: one comes with its first task or worker.")
 
 
-def worker_document(worker: Worker, now: datetime) -> dict[str, Json]:
+def worker_document(worker: Worker) -> dict[str, Json]:
     """A worker as scripts read it."""
     return {
         "id": worker.id,
         "name": worker.name,
-        "state": _state(worker, now),
+        "state": worker.state.value,
         "queues": list(worker.queues),
         "slots": worker.slots,
         "started_at": timestamp(worker.started_at),

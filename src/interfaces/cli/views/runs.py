@@ -26,45 +26,43 @@ from cueline.interfaces.cli.views.values import (
 # --- documents ------------------------------------------------------------------------------------
 
 
-def run_document(run: Run) -> dict[str, Json]:
-    """A run as scripts read it in lists, its steps only counted."""
+def run_summary(run: Run) -> dict[str, Json]:
+    """A run as scripts read it in lists."""
     return {
         "id": run.id,
         "workflow": {"name": run.workflow.name, "version": run.workflow.version},
         "state": run.state.value,
-        "input": run.input,
-        "output": run.output,
+        "step_count": {"succeeded": len(run.steps) - run.remaining, "total": len(run.steps)},
         "error": failure_document(run.failure),
         "key": run.key,
-        "cancel_requested": run.cancelled,
-        "step_counts": dict(_counts(run)),
         "created_at": timestamp(run.created_at),
         "ended_at": timestamp(run.ended_at),
         "version": run.version,
     }
 
 
-def run_detail_document(detail: RunDetail) -> dict[str, Json]:
+def run_document(detail: RunDetail) -> dict[str, Json]:
     """A run with its steps."""
-    steps: list[Json] = [_step_document(detail, step) for step in detail.run.steps.values()]
-    return {**run_document(detail.run), "steps": steps}
-
-
-def _step_document(detail: RunDetail, step: StepRun) -> dict[str, Json]:
-    task = detail.tasks.get(step.name)
-    definition = detail.run.workflow.by_name[step.name]
+    run = detail.run
     return {
-        "name": step.name,
+        **run_summary(run),
+        "input": run.input,
+        "output": run.output,
+        "steps": {name: _step_document(step, detail) for name, step in run.steps.items()},
+    }
+
+
+def _step_document(step: StepRun, detail: RunDetail) -> dict[str, Json]:
+    task = detail.tasks.get(step.name)
+    return {
         "state": step.state.value,
-        "task": {"name": definition.task, "id": None if task is None else task.id},
-        "needs": list[Json](sorted(detail.run.workflow.needs[step.name])),
-        "attempt": 0 if task is None else task.attempt,
-        "starts": step.starts,
+        "task_id": None if task is None else task.id,
+        "attempts": 0 if task is None else task.attempt,
         "output": step.output,
         "error": failure_document(step.failure),
-        "progress": progress_document(detail.progress.get(step.name)),
         "started_at": timestamp(step.started_at),
         "ended_at": timestamp(step.ended_at),
+        "progress": progress_document(detail.progress.get(step.name)),
     }
 
 
@@ -243,7 +241,3 @@ def fitting_steps(run: Run, room: int) -> tuple[set[str] | None, str]:
     hidden = Counter(step.state.value for step in run.steps.values() if step.name not in shown)
     counts = ", ".join(f"{count} {state}" for state, count in sorted(hidden.items()))
     return shown, f"... and {len(run.steps) - len(shown)} more: {counts}"
-
-
-def _counts(run: Run) -> Counter[str]:
-    return Counter(step.state.value for step in run.steps.values())

@@ -1,4 +1,7 @@
-"""Tasks, their attempts and their logs, as documents and as views."""
+"""Tasks, their attempts and their logs, as documents and as views.
+
+The documents are those of the REST API without its links: a script may move between the two.
+"""
 
 from __future__ import annotations
 
@@ -47,14 +50,15 @@ def task_document(detail: TaskDetail) -> dict[str, Json]:
         "error": failure_document(task.failure),
         "attempt": task.attempt,
         "failures": task.failures,
+        "attempts_allowed": spec.retry.attempts,
         "retry": retry_document(spec.retry),
-        "timeout": None if spec.timeout is None else duration_text(spec.timeout),
+        "timeout": None if spec.timeout is None else spec.timeout.total_seconds(),
         "key": spec.key,
         "tags": list(spec.tags),
         "run": None
         if origin is None
         else {"id": origin.run_id, "step": origin.step, "purpose": origin.purpose.value},
-        "worker": task.worker_id,
+        "worker_id": task.worker_id,
         "created_at": timestamp(spec.created_at),
         "run_at": timestamp(task.run_at),
         "started_at": timestamp(task.started_at),
@@ -71,9 +75,7 @@ def progress_document(entry: LogEntry | None) -> dict[str, Json] | None:
     return {
         "percent": percent_of(entry),
         "message": entry.message,
-        "attempt": entry.attempt,
         "at": timestamp(entry.at),
-        "fields": {name: value for name, value in entry.fields.items() if name != "percent"},
     }
 
 
@@ -82,7 +84,7 @@ def attempt_document(attempt: Attempt) -> dict[str, Json]:
     return {
         "number": attempt.number,
         "outcome": attempt.outcome.value,
-        "worker": attempt.worker_id,
+        "worker_id": attempt.worker_id,
         "started_at": timestamp(attempt.started_at),
         "ended_at": timestamp(attempt.ended_at),
         "error": failure_document(attempt.failure),

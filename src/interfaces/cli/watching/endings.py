@@ -9,7 +9,7 @@ from cueline.domain.workflow.run import RunState
 from cueline.interfaces.cli.exits import Exit
 from cueline.interfaces.cli.screen import Screen
 from cueline.interfaces.cli.table import Cell, Sheet
-from cueline.interfaces.cli.views.runs import run_detail_document, run_verdict
+from cueline.interfaces.cli.views.runs import run_document, run_verdict
 from cueline.interfaces.cli.views.tasks import task_document, task_verdict
 from cueline.interfaces.cli.views.values import json_text
 
@@ -23,7 +23,7 @@ def tell_task(screen: Screen, end: TaskDetail, *, created: bool) -> Exit:
 
 def tell_run(screen: Screen, end: RunDetail, *, created: bool) -> Exit:
     """Answer with a run that was started and has ended."""
-    document: dict[str, Json] = {**run_detail_document(end), "created": created}
+    document: dict[str, Json] = {**run_document(end), "created": created}
     screen.answer(document, run_verdict(end.run), *_output(end.run.output))
     return run_exit(end)
 

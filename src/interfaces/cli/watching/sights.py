@@ -98,7 +98,7 @@ async def run_sight(application: Application, screen: Screen, id: RunId) -> Sigh
         look=look,
         ended=lambda seen: seen.detail.run.state.ended,
         at=lambda seen: seen.now,
-        document=lambda seen: runs.run_detail_document(seen.detail),
+        document=lambda seen: runs.run_document(seen.detail),
         views=lambda seen: _run_views(seen, screen.height - LINES_AROUND_STEPS),
         lines=_run_lines,
     )
