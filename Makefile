@@ -67,7 +67,7 @@ run: $(RUNTIME) ## Serve on the embedded default: one process, no other server
 	@exec $(BIN)/cueline serve $(SERVE_ARGS)
 
 .PHONY: demo
-demo: $(RUNTIME) ## Run the invoice demo (MAIL=down: while mail is down)
+demo: $(DEV) ## Run the invoice demo (MAIL=down: while mail is down)
 	@exec $(BIN)/python -m examples.invoices.demo $(if $(MAIL),--mail $(MAIL)) $(DEMO_ARGS)
 
 .PHONY: bench

@@ -110,7 +110,7 @@ class WorkflowBuilder:
     ) -> StepHandle:
         """Add a step that runs a task with these inputs, once all that it refers to is there.
 
-        `after` names further steps to wait for. `compensate` undoes the step if the run fails later:
+        `after` names further steps to wait for. `compensate` undoes the step if the run fails:
         a task, called with the step's `input` and `output` as far as its handler takes them, or a
         function from the step to a `call`.
         """

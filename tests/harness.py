@@ -17,7 +17,7 @@ from cueline.application.dispatch import DispatchTasks, Outlet, Window
 from cueline.application.maintain import Maintain
 from cueline.application.outcomes import Failed, Outcome, Snoozed, Succeeded
 from cueline.application.ports.broker import Delivery, Message
-from cueline.application.ports.persistence import Store, UnitOfWork
+from cueline.application.ports.persistence import UnitOfWork
 from cueline.application.ports.runtime import Executor, InputChecker
 from cueline.application.queries import Queries
 from cueline.application.queues import SteerQueues
@@ -336,13 +336,6 @@ class Harness:
 def without_lineage(failure: Failure) -> Failure:
     """A failure as it comes back from a store."""
     return replace(failure, lineage=frozenset())
-
-
-async def stored(store: Store, *tasks: Task) -> None:
-    """Put tasks into a store as they are, whatever their state."""
-    async with store.write() as uow:
-        await uow.tasks.add_many(tasks)
-        await uow.commit()
 
 
 NO_INTEGRATIONS = cast(Integrations, None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -43,6 +42,13 @@ class Report:
     fields: dict[str, Json]
 
 
+@dataclass(slots=True)
+class Interruption:
+    """A flag that tells a handler to stop; it is raised once and never lowered."""
+
+    requested: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """One attempt at a task, as its handler sees it.
@@ -63,8 +69,7 @@ class Context:
     run_id: RunId | None = None
     step: str | None = None
     report: Callable[[Report], None] = field(repr=False, default=lambda _: None)
-    cancelled: threading.Event = field(repr=False, default_factory=threading.Event)
-    """Set when the result is no longer wanted: cancelled, timed out, or the worker shuts down."""
+    interruption: Interruption = field(repr=False, default_factory=Interruption)
 
     @classmethod
     def of(
@@ -83,6 +88,14 @@ class Context:
             step=origin.step if origin else None,
             report=report,
         )
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the result is no longer wanted: cancelled, timed out, or the worker shuts down.
+
+        A handler in a thread cannot be interrupted; one that takes long should look here.
+        """
+        return self.interruption.requested
 
     @property
     def http(self) -> HttpClient:

@@ -53,7 +53,7 @@ class Executor(Protocol):
         ...
 
     async def close(self) -> None:
-        """End; closing twice is closing once. Handlers that are still running are not waited for."""
+        """End; closing twice is closing once. Running handlers are not waited for."""
         ...
 
     @property

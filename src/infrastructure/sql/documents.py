@@ -41,16 +41,21 @@ class Documents:
             )
         return digests
 
-    async def get_many(self, digests: Collection[str]) -> dict[str, Workflow]:
-        """The definitions with these digests."""
+    async def shared(self, digests: Collection[str]) -> dict[str, Workflow]:
+        """The definitions with these digests, for runs: read once and not to be changed."""
         unknown = [digest for digest in digests if digest not in self._known]
-        for chunk in chunks(unknown):
+        self._known.update(await self.read(unknown))
+        return {digest: self._known[digest] for digest in digests}
+
+    async def read(self, digests: Collection[str]) -> dict[str, Workflow]:
+        """The definitions with these digests, the caller's own."""
+        found: dict[str, Workflow] = {}
+        for chunk in chunks(list(digests)):
             result = await self._session.execute(
                 select(documents).where(documents.c.digest.in_(chunk))
             )
-            for row in result:
-                self._known[row.digest] = parse_workflow(row.document)
-        return {digest: self._known[digest] for digest in digests}
+            found.update((row.digest, parse_workflow(row.document)) for row in result)
+        return found
 
 
 def _digest(workflow: Workflow) -> str:

@@ -61,14 +61,14 @@ class SqlWorkflows(WorkflowRepository):
             select(workflows.c.digest).order_by(workflows.c.name, workflows.c.version)
         )
         digests = [row.digest for row in result]
-        found = await self._documents.get_many(set(digests))
+        found = await self._documents.read(set(digests))
         return [found[digest] for digest in digests]
 
     async def _one(self, query: Any) -> Workflow | None:
         row = (await self._session.execute(query)).first
         if row is None:
             return None
-        return (await self._documents.get_many([row.digest]))[row.digest]
+        return (await self._documents.read([row.digest]))[row.digest]
 
 
 class SqlDefinitions(DefinitionRepository):

@@ -160,7 +160,7 @@ class SqlRuns(RunRepository):
             )
             for row in result:
                 steps[row.run_id][row.name] = _step(row)
-        workflows = await self._documents.get_many({row.digest for row in found})
+        workflows = await self._documents.shared({row.digest for row in found})
         return [_run(row, workflows[row.digest], steps[row.id]) for row in found]
 
     async def _write_steps(self, changed: Sequence[tuple[RunId, StepRun]]) -> None:

@@ -155,8 +155,10 @@ class Line:
 
     def _connect(self) -> None:
         self._connection = self._engine.connect()
-        if self._writing:  # from here on the lock is waited for by `_take_lock`
-            self._say("PRAGMA busy_timeout = 0")
+        if self._writing:
+            self._say("PRAGMA busy_timeout = 0")  # `_take_lock` waits instead
+        else:
+            self._say("PRAGMA query_only = ON")
 
     def _known(self) -> Connection:
         if self._connection is None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Select,
     bindparam,
     exists,
@@ -24,9 +27,9 @@ from cueline.infrastructure.sql.task_rows import COLUMNS, STATE_COLUMNS
 _IS_QUEUED = literal_column("tasks.state") == literal_column(f"'{TaskState.QUEUED}'")
 _IS_RUNNING = literal_column("tasks.state") == literal_column(f"'{TaskState.RUNNING}'")
 _NOW = bindparam("the_moment", type_=BigInteger)
-_LIMIT = bindparam("the_limit")
+_LIMIT: BindParameter[int] = bindparam("the_limit")
 
-ALL_COLUMNS: Select[*tuple[object, ...]] = select(*(tasks.c[name] for name in COLUMNS))
+ALL_COLUMNS: Select[*tuple[Any, ...]] = select(*(tasks.c[name] for name in COLUMNS))
 
 ADD = insert_given(tasks, COLUMNS).on_conflict_do_nothing().returning(tasks.c.id)
 """Insert the given rows of `COLUMNS`; answers the ids of those inserted."""

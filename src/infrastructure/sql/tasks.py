@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Executable, Select, case, func, or_, select
 
@@ -18,6 +18,8 @@ from cueline.infrastructure.sql.session import Session
 from cueline.infrastructure.sql.tables import tasks
 from cueline.infrastructure.sql.task_rows import spec_values, state_values, task_of
 from cueline.infrastructure.sql.types import from_microseconds, to_microseconds
+
+AnySelect: TypeAlias = Select[*tuple[Any, ...]]
 
 
 class SqlTasks(TaskRepository):
@@ -131,7 +133,7 @@ class SqlTasks(TaskRepository):
             self._new_queues |= new
 
 
-def _filtered(query: Select[Any], wanted: TaskFilter, now: datetime) -> Select[Any]:
+def _filtered(query: AnySelect, wanted: TaskFilter, now: datetime) -> AnySelect:
     if wanted.states:
         query = query.where(tasks.c.state.in_([state.value for state in wanted.states]))
     if wanted.scheduled is not None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
@@ -47,6 +48,9 @@ RELEASE_PATIENCE = 5.0
 """How long tasks that are given back may take to stop and be written, in seconds."""
 
 
+_UNLIMITED = nullcontext()
+
+
 class _Interruption(Enum):
     """Why a handler was interrupted."""
 
@@ -68,7 +72,7 @@ class _Held:
         """Stop the handler. A finished one is left to settle."""
         if not self.finished and self.interruption is None:
             self.interruption = why
-            self.context.cancelled.set()
+            self.context.interruption.requested = True
             self.runner.cancel()
 
 
@@ -95,7 +99,7 @@ class WorkerLoop:
         self._settle = GroupCommit[Outcome, None](self._settle_many)
         self._worker: Worker | None = None
         self._receiving: asyncio.Task[list[Delivery]] | None = None
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then finish what is running, within the grace period."""
@@ -117,7 +121,7 @@ class WorkerLoop:
     # --- claiming ---------------------------------------------------------------------------------
 
     async def _claim_until_stopped(self) -> None:
-        while not self._stopping:
+        while not self._stopping.is_set():
             try:
                 await self._claim()
             except WorkerEvicted:
@@ -131,7 +135,7 @@ class WorkerLoop:
 
     async def _claim(self) -> None:
         await self._wait_for_room()
-        if self._stopping:
+        if self._stopping.is_set():
             return
         worker = self._known_worker()
         free = self._free
@@ -139,7 +143,7 @@ class WorkerLoop:
         try:
             deliveries = await self._receiving
         except asyncio.CancelledError:
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             raise
         for task in await self._app.claim.take(worker, self._app.executor.names, deliveries):
@@ -151,7 +155,7 @@ class WorkerLoop:
         Tasks that end quickly end in droves; claiming each slot as it becomes free would cost a
         transaction for every task.
         """
-        while self._free < 1 and not self._stopping:
+        while self._free < 1 and not self._stopping.is_set():
             self._room.clear()
             await self._room.wait()
         if self._free < self._options.slots // BATCH_SHARE:
@@ -163,7 +167,7 @@ class WorkerLoop:
 
     def _stop_claiming(self) -> None:
         """Only the waiting is broken off: a claim that is being made is made, and run."""
-        self._stopping = True
+        self._stopping.set()
         self._room.set()
         if self._receiving is not None:
             self._receiving.cancel()
@@ -196,9 +200,9 @@ class WorkerLoop:
         """Run the handler and say how it ended; None if that is nobody's business any more."""
         task = held.task
         timeout = task.spec.timeout
-        limit = asyncio.timeout(timeout.total_seconds() if timeout is not None else None)
+        limit = None if timeout is None else asyncio.timeout(timeout.total_seconds())
         try:
-            async with limit:
+            async with limit or _UNLIMITED:
                 output = await self._app.executor.execute(task, held.context)
         except asyncio.CancelledError as error:
             match held.interruption:
@@ -211,8 +215,8 @@ class WorkerLoop:
         except Snooze as snooze:
             return Snoozed(task, snooze.delay)
         except BaseException as error:
-            if limit.expired() and timeout is not None:
-                held.context.cancelled.set()
+            if limit is not None and timeout is not None and limit.expired():
+                held.context.interruption.requested = True
                 return Failed(task, Failure.timed_out(timeout.total_seconds()))
             if isinstance(error, KeyboardInterrupt | GeneratorExit):
                 raise

@@ -87,7 +87,7 @@ def test_anchors_that_unfold_into_gigabytes_are_refused() -> None:
 
 
 def test_an_anchor_that_contains_itself_is_refused() -> None:
-    assert problems_of("a: &a\n  b: [1, *a]") == ["a.b[1]: line 2: the anchor contains itself"]
+    assert problems_of("a: &a\n  b: [1, *a]") == ["a.b[1]: line 1: the anchor contains itself"]
 
 
 def test_nesting_without_end_is_refused() -> None:

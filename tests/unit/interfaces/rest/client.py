@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -11,9 +13,24 @@ import jsonschema_rs
 from fastapi import FastAPI
 from starlette.routing import Route
 
+from cueline.interfaces.rest import create_api
+from tests.harness import Harness
+
 JSON = {"Content-Type": "application/json"}
 
 UNDOCUMENTED = {"/openapi.json", "/docs", "/docs/oauth2-redirect"}
+
+
+@cache
+def openapi_document() -> dict[str, Any]:
+    """The document of the API. Making it takes longer than most tests, and it is always the same."""
+    return create_api(lambda: Harness().app).openapi()
+
+
+@cache
+def _validator(schema: str) -> jsonschema_rs.Validator:
+    whole = {**json.loads(schema), "components": openapi_document()["components"]}
+    return jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
 
 
 class Client:
@@ -88,9 +105,9 @@ class Client:
         for route in self.api.routes:
             if isinstance(route, Route) and method in (route.methods or ()):
                 if route.path_regex.match(path):
-                    return self.api.openapi()["paths"][route.path_format][method.lower()]
+                    return openapi_document()["paths"][route.path_format][method.lower()]
         raise AssertionError(f"{method} {path} is not documented")
 
-    def _fits(self, document: Any, schema: dict[str, Any]) -> None:
-        whole = {**schema, "components": self.api.openapi()["components"]}
-        jsonschema_rs.Draft202012Validator(whole, validate_formats=True).validate(document)
+    @staticmethod
+    def _fits(document: Any, schema: dict[str, Any]) -> None:
+        _validator(json.dumps(schema)).validate(document)

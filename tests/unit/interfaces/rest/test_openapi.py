@@ -6,12 +6,10 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from cueline.interfaces.rest import create_api
 from cueline.interfaces.rest.bodies import INLINE_RUN, RUN, TASK, TASKS, WORKFLOW
-from tests.harness import Harness
-from tests.unit.interfaces.rest.client import Client
+from tests.unit.interfaces.rest.client import Client, openapi_document
 
-DOCUMENT: dict[str, Any] = create_api(lambda: Harness().app).openapi()
+DOCUMENT = openapi_document()
 
 OPERATIONS = {
     f"{method.upper()} {path}": operation
