@@ -99,23 +99,26 @@ class WorkflowBuilder:
         self,
         name: str,
         task: TaskHandle[..., Any] | str,
+        /,
         *,
+        inputs: Mapping[str, Any] | None = None,
         after: Sequence[StepHandle] = (),
         compensate: Undo | None = None,
         queue: str | None = None,
         priority: str | None = None,
         retry: RetryPolicy | None = None,
         timeout: Duration | None = None,
-        **inputs: Any,
+        **more_inputs: Any,
     ) -> StepHandle:
         """Add a step that runs a task with these inputs, once all that it refers to is there.
 
         `after` names further steps to wait for. `compensate` undoes the step if the run fails:
         a task, called with the step's `input` and `output` as far as its handler takes them, or a
-        function from the step to a `call`.
+        function from the step to a `call`. A handler's parameter that is named like one of these
+        options (`queue`, say) is given in `inputs`.
         """
         handle = StepHandle(name)
-        template = as_template(inputs)
+        template = as_template({**(inputs or {}), **more_inputs})
         self._steps.append(
             Step(
                 name=name,

@@ -59,7 +59,7 @@ class RegistryContract(StoreSuite):
             listed = [(flow.name, flow.version) for flow in await uow.workflows.list_all()]
         assert listed == [("a", 9), ("a", 10), ("b", 1), ("b", 2)]
 
-    async def test_changing_the_template_of_a_step_does_not_change_the_store(
+    async def test_changing_a_workflow_that_was_given_does_not_change_the_store(
         self, store: Store
     ) -> None:
         template: dict[str, Json] = {"a": 1}
@@ -67,6 +67,15 @@ class RegistryContract(StoreSuite):
             await uow.workflows.add(a_workflow(steps=[a_step(input=template)]))
             await uow.commit()
         template["b"] = 2
+        async with store.read() as uow:
+            assert await uow.workflows.get("order", 1) == a_workflow(steps=[a_step(input={"a": 1})])
+
+    async def test_changing_a_workflow_that_was_got_does_not_change_the_store(
+        self, store: Store
+    ) -> None:
+        async with store.write() as uow:
+            await uow.workflows.add(a_workflow(steps=[a_step(input={"a": 1})]))
+            await uow.commit()
         for _ in range(2):
             async with store.read() as uow:
                 found = await uow.workflows.get("order", 1)

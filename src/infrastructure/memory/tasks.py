@@ -162,7 +162,7 @@ def _count_scheduled(views: Views, queue: str, now: datetime) -> int:
 
 def _orphans(views: Views) -> Iterator[Task]:
     live = {worker.id for worker in views.workers.rows() if worker.state is WorkerState.LIVE}
-    for worker in views.tasks.groups(TASKS_BY_WORKER) - live:
+    for worker in sorted(views.tasks.groups(TASKS_BY_WORKER) - live):
         yield from views.tasks.ascending(TASKS_BY_WORKER, worker)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from typing_extensions import TypedDict
@@ -136,7 +136,7 @@ def task_document(detail: TaskDetail) -> TaskDocument:
         "attempt": task.attempt,
         "failures": task.failures,
         "attempts_allowed": spec.retry.attempts,
-        "run_at": task.run_at,
+        "run_at": task.run_at.astimezone(UTC),  # it may have been given in any time zone
         "created_at": spec.created_at,
         "started_at": task.started_at,
         "ended_at": task.ended_at,

@@ -313,6 +313,7 @@ def test_retrying_a_failed_undo_goes_on_where_it_failed() -> None:
     assert rehearsal.state is RunState.COMPENSATING
     assert rehearsal.answer == (StartTask("b", UNDO, {}, again=True),)
     assert rehearsal.run.ended_at is None
+    assert rehearsal.run.steps["b"].failure is None
     assert rehearsal.undone("b").answer == (StartTask("a", UNDO, {}),)
     assert rehearsal.undone("a").state is RunState.COMPENSATED
     assert rehearsal.run.failure == OTHER

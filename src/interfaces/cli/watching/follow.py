@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeVar
 
-from cueline.application.bell import Bell
 from cueline.domain.errors import Unavailable
 from cueline.domain.events import Event
 
@@ -32,33 +31,39 @@ async def follow(
     Events are hints and may stem from another process or not arrive at all, so the store is read
     now and then without one.
     """
-    async with _bell_of(events) as bell:
+    loop = asyncio.get_running_loop()
+    async with _news_of(events) as news:
         while True:
             seen = await look()
             show(seen)
             if ended(seen):
                 return seen
-            if await bell.wait(LOOK_EVERY):
-                await asyncio.sleep(SETTLE)
+            alarm = loop.call_later(LOOK_EVERY, news.set)
+            await news.wait()
+            alarm.cancel()
+            await asyncio.sleep(SETTLE)
+            news.clear()
 
 
 @asynccontextmanager
-async def _bell_of(
+async def _news_of(
     events: AbstractAsyncContextManager[AsyncIterator[Event]],
-) -> AsyncIterator[Bell]:
-    """A bell that rings at each event, as long as there are any to be had."""
-    bell = Bell()
-    ringing = asyncio.create_task(_ring_at(events, bell), name="follow-events")
+) -> AsyncIterator[asyncio.Event]:
+    """What is set at each event, as long as there are any to be had."""
+    news = asyncio.Event()
+    listening = asyncio.create_task(_listen(events, news), name="follow-events")
     try:
-        yield bell
+        yield news
     finally:
-        ringing.cancel()
+        listening.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await ringing
+            await listening
 
 
-async def _ring_at(events: AbstractAsyncContextManager[AsyncIterator[Event]], bell: Bell) -> None:
+async def _listen(
+    events: AbstractAsyncContextManager[AsyncIterator[Event]], news: asyncio.Event
+) -> None:
     with contextlib.suppress(Unavailable):
         async with events as arriving:
             async for _ in arriving:
-                bell.ring()
+                news.set()

@@ -51,16 +51,22 @@ class _TaskLooks:
         self._reason = ""
 
     async def __call__(self) -> TaskSeen:
-        detail = await self._application.queries.task(self._id)
+        queries = self._application.queries
+        detail = await queries.task(self._id)
+        if detail.task.state is TaskState.QUEUED and self._asks_again(detail.task.version):
+            reasons = await queries.explain(self._id)
+            explained, detail = detail.task.version, await queries.task(self._id)
+            if detail.task.version == explained:  # else the reason is that of another state
+                self._version, self._asked_at = explained, self._application.clock.now()
+                self._reason = reasons[0] if reasons else ""
+        known = detail.task.state is TaskState.QUEUED and detail.task.version == self._version
         now = self._application.clock.now()
-        if detail.task.state is not TaskState.QUEUED:
-            return TaskSeen(detail, "", now)
-        due = self._asked_at is None or now - self._asked_at >= REASON_HOLDS
-        if due or detail.task.version != self._version:
-            self._version, self._asked_at = detail.task.version, now
-            reasons = await self._application.queries.explain(self._id)
-            self._reason = reasons[0] if reasons else ""
-        return TaskSeen(detail, self._reason, now)
+        return TaskSeen(detail, self._reason if known else "", now)
+
+    def _asks_again(self, version: int) -> bool:
+        if self._asked_at is None or version != self._version:
+            return True
+        return self._application.clock.now() - self._asked_at >= REASON_HOLDS
 
 
 def task_sight(application: Application, id: TaskId) -> Sight[TaskSeen]:

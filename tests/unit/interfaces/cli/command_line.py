@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from cueline.application.application import Application
 from cueline.application.queries import Queries, RunDetail, TaskDetail
 from cueline.domain.identifiers import RunId, TaskId
+from cueline.domain.task import Task
 from cueline.interfaces.cli import Check, Entry, Options, build_cli
 from tests.harness import Harness
 
@@ -121,6 +122,16 @@ class CommandLine:
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something beside the command line."""
         return asyncio.run(work)
+
+    def put(self, *tasks: Task) -> None:
+        """Put tasks into the store as they are, whatever their state."""
+
+        async def put() -> None:
+            async with self.harness.store.write() as uow:
+                await uow.tasks.add_many(tasks)
+                await uow.commit()
+
+        self.do(put())
 
     def meanwhile(self, *steps: Callable[[], Awaitable[object]]) -> None:
         """Have the world go on by a step after each look that the next command takes."""

@@ -20,6 +20,10 @@ def refuse(_task: Task) -> Json:
     raise ValueError("no such\x1b[2J order")
 
 
+async def nothing() -> None:
+    """Let one look pass in which nothing happens."""
+
+
 def test_a_task_is_submitted_with_its_input_as_words(cli: CommandLine) -> None:
     answer = cli.document("submit", "send", "order=7", "name=Anna", "lines:=[1, 2]")
 
@@ -114,8 +118,8 @@ def test_all_that_is_wrong_with_the_options_is_told_at_once(cli: CommandLine) ->
         "priority",
         "delay",
         "run_at",
-        "timeout",
         "retry.attempts",
+        "timeout",
     ]
 
 
@@ -190,7 +194,7 @@ def test_waiting_shows_what_happens_line_by_line(cli: CommandLine) -> None:
     async def finish() -> None:
         await h.settle(await h.perform(claimed[0]))
 
-    cli.meanwhile(claim, report, finish)
+    cli.meanwhile(nothing, claim, report, finish)
     result = cli("submit", "charge", "a=1", "--wait")
 
     [item] = cli.document("tasks", "list")["items"]

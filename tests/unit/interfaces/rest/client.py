@@ -23,7 +23,7 @@ UNDOCUMENTED = {"/openapi.json", "/docs", "/docs/oauth2-redirect"}
 
 @cache
 def openapi_document() -> dict[str, Any]:
-    """The document of the API. Making it takes longer than most tests, and it is always the same."""
+    """The document of the API, which is always the same and takes longer than most tests."""
     return create_api(lambda: Harness().app).openapi()
 
 
@@ -103,9 +103,10 @@ class Client:
 
     def _operation(self, method: str, path: str) -> Any:
         for route in self.api.routes:
-            if isinstance(route, Route) and method in (route.methods or ()):
-                if route.path_regex.match(path):
-                    return openapi_document()["paths"][route.path_format][method.lower()]
+            if not isinstance(route, Route) or method not in (route.methods or ()):
+                continue
+            if route.path_regex.match(path):
+                return openapi_document()["paths"][route.path_format][method.lower()]
         raise AssertionError(f"{method} {path} is not documented")
 
     @staticmethod

@@ -37,3 +37,10 @@ def api(harness: Harness, pace: Pace) -> FastAPI:
 async def rest(api: FastAPI) -> AsyncIterator[Client]:
     async with Client(api) as client:
         yield client
+
+
+@pytest.fixture
+async def goes_on(rest: Client) -> AsyncIterator[None]:
+    """Whatever a test sends, the service must still do its work afterwards."""
+    yield
+    assert (await rest.post("/api/v1/tasks", {"name": "send"})).status_code == 202

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -12,6 +12,13 @@ from fastapi import FastAPI
 
 PATIENCE = 10.0
 """How many seconds an event that must come may take on a busy machine."""
+
+
+async def comes_true(condition: Callable[[], bool]) -> None:
+    """Wait for what nothing announces."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110  # it is about the inside of what is tested
+            await asyncio.sleep(0)
 
 
 class Told(NamedTuple):

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import httpx2
 import pytest
+from fastapi import HTTPException
 
 from cueline.domain.errors import (
     Conflict,
@@ -20,6 +22,7 @@ from cueline.domain.errors import (
     UnknownTask,
     WorkerEvicted,
 )
+from cueline.interfaces.rest import create_api
 from cueline.interfaces.rest.problems import INTERNAL, KINDS, kind_of
 from tests.harness import Harness
 from tests.unit.interfaces.rest.client import Client
@@ -146,6 +149,23 @@ async def test_a_method_that_is_not_taken_is_told_which_are(
     assert answer.status_code == 405
     assert answer.headers["allow"] == allowed
     assert answer.json()["type"] == "urn:cueline:problem:method-not-allowed"
+
+
+async def test_another_refusal_of_the_framework_is_a_problem_too(harness: Harness) -> None:
+    api = create_api(lambda: harness.app)
+
+    @api.get("/teapot")
+    async def brew() -> None:
+        raise HTTPException(418, "no coffee here")
+
+    transport = httpx2.ASGITransport(app=api)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://cueline.test") as http:
+        answer = await http.get("/teapot")
+
+    assert answer.status_code == 418
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"] == "urn:cueline:problem:http-418"
+    assert answer.json()["detail"] == "no coffee here"
 
 
 async def test_the_instance_of_a_problem_is_a_proper_reference(rest: Client) -> None:

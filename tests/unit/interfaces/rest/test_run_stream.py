@@ -5,7 +5,7 @@ import asyncio
 from fastapi import FastAPI
 
 from cueline.application.ports.persistence import LogEntry
-from cueline.domain.errors import PermanentError, Unavailable
+from cueline.domain.errors import NotFound, PermanentError, Unavailable
 from cueline.domain.json import Json
 from cueline.domain.task import Task
 from cueline.domain.workflow.document import parse_workflow
@@ -182,6 +182,19 @@ async def test_a_silent_stream_shows_that_it_lives_even_without_the_store(
         rest = await stream.rest()
 
     assert rest[-1].event == "complete"
+
+
+async def test_a_stream_ends_when_its_run_is_gone(harness: Harness) -> None:
+    api = create_api(lambda: harness.app, pace=Pace(look=0.005, heartbeat=3600))
+    run = await a_run(harness)
+
+    async with following(api, events_of(run)) as stream:
+        await stream.next()
+        await stream.next()
+        harness.store.failing_read = NotFound("run", run.id)
+        rest = await stream.rest()
+
+    assert rest == []
 
 
 async def test_a_client_that_goes_leaves_nothing_behind(api: FastAPI, harness: Harness) -> None:

@@ -12,6 +12,7 @@ from cueline.domain.retry import Backoff
 from cueline.domain.task import Priority
 from tests.harness import Harness
 from tests.unit.interfaces.rest.client import Client
+from tests.unit.interfaces.rest.stream import comes_true
 
 TASKS = "/api/v1/tasks"
 KEY = "Idempotency-Key"
@@ -161,8 +162,7 @@ async def test_requests_that_arrive_together_share_a_transaction(
     monkeypatch.setattr(harness.app.submit, "write", counted)
     async with harness.store.write():  # while this goes on, no submission can be written
         requests = [asyncio.create_task(rest.make(TASKS, {"name": "send"})) for _ in range(20)]
-        while len(api.state.edge.submit._waiting) < 19:
-            await asyncio.sleep(0)
+        await comes_true(lambda: len(api.state.edge.submit._waiting) >= 19)
     receipts = await asyncio.gather(*requests)
 
     assert sum(batches) == 20
@@ -178,8 +178,7 @@ async def test_one_conflict_does_not_hurt_those_that_share_its_transaction(
             asyncio.create_task(rest.post(TASKS, {"name": "send", "input": {"n": n}, "key": key}))
             for n, key in enumerate(["a", "b", "b", "c"])
         ]
-        while len(api.state.edge.submit._waiting) < 3:
-            await asyncio.sleep(0)
+        await comes_true(lambda: len(api.state.edge.submit._waiting) >= 3)
     answers = await asyncio.gather(*requests)
 
     assert [answer.status_code for answer in answers] == [202, 202, 422, 202]

@@ -1,0 +1,1 @@
+"""How fast Cueline is on this machine: `make bench`."""

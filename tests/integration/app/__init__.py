@@ -1,0 +1,1 @@
+"""A small application for tests that run Cueline in processes of their own."""
