@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -106,7 +107,8 @@ class Screen:
         if self.as_json:
             self._complain(self._dumps({"error": error_document(report)}))
             return
-        typer.secho("Error: ", fg="red", bold=True, nl=False, err=True)
+        colour = False if os.environ.get("NO_COLOR") else None
+        typer.secho("Error: ", fg="red", bold=True, nl=False, err=True, color=colour)
         self._complain(clip(report.message, LONGEST_MESSAGE))
         for problem in report.problems[:MOST_PROBLEMS]:
             self._complain(f"  {clip(str(problem), LONGEST_MESSAGE)}")

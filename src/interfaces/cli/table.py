@@ -30,6 +30,8 @@ class Cell:
     style: str = ""
     percent: float | None = None
     """Shown before the text, on a terminal as a bar."""
+    many_lines: bool = False
+    """Whether a line break is one in a sheet, and not just another character to be escaped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,9 @@ def _entries(sheet: Sheet) -> Iterator[tuple[str, list[str], str]]:
     width = max((len(label) for label, _ in shown), default=0) + 2
     for label, cell in shown:
         percent = "" if cell.percent is None else f"{cell.percent:.0f}% "
-        yield f"{label + ':':<{width}}", clean_lines((percent + cell.text).rstrip()), cell.style
+        text = (percent + cell.text).rstrip()
+        lines = clean_lines(text) if cell.many_lines else [clean(text)]
+        yield f"{label + ':':<{width}}", lines, cell.style
 
 
 # --- for a terminal -------------------------------------------------------------------------------

@@ -15,9 +15,9 @@ from cueline.interfaces.cli.table import Cell, Column, Sheet, Table
 from cueline.interfaces.cli.text import moment, span
 from cueline.interfaces.cli.views.tasks import percent_of, progress_document
 from cueline.interfaces.cli.views.values import (
+    failure_cell,
     failure_document,
-    failure_text,
-    json_text,
+    json_cell,
     json_value,
     state_cell,
     timestamp,
@@ -116,9 +116,9 @@ def run_sheet(run: Run, now: datetime) -> Sheet:
             ("ended", Cell(moment(run.ended_at))),
             ("duration", Cell(span((run.ended_at or now) - run.created_at))),
             ("key", Cell(run.key or "")),
-            ("input", Cell(json_text(run.input))),
-            ("output", Cell(json_text(run.output))),
-            ("error", Cell(failure_text(run.failure), "red")),
+            ("input", json_cell(run.input)),
+            ("output", json_cell(run.output)),
+            ("error", failure_cell(run.failure)),
         ]
     )
 

@@ -18,9 +18,9 @@ from cueline.domain.workflow.document import retry_document
 from cueline.interfaces.cli.table import Cell, Column, Sheet, Table
 from cueline.interfaces.cli.text import moment, span
 from cueline.interfaces.cli.views.values import (
+    failure_cell,
     failure_document,
-    failure_text,
-    json_text,
+    json_cell,
     json_value,
     state_cell,
     timestamp,
@@ -161,9 +161,9 @@ def task_sheet(detail: TaskDetail, now: datetime) -> Sheet:
             ("tags", Cell(", ".join(spec.tags))),
             ("run", Cell("" if origin is None else origin.run_id)),
             ("step", Cell("" if origin is None else f"{origin.step} ({origin.purpose.value})")),
-            ("input", Cell(json_text(spec.input))),
-            ("output", Cell(json_text(task.output))),
-            ("error", Cell(failure_text(task.failure), "red")),
+            ("input", json_cell(spec.input)),
+            ("output", json_cell(task.output)),
+            ("error", failure_cell(task.failure)),
         ]
     )
 

@@ -51,22 +51,22 @@ def failure_document(failure: Failure | None) -> dict[str, Json] | None:
     return {"type": failure.type, "message": failure.message, "traceback": failure.traceback}
 
 
-def failure_text(failure: Failure | None) -> str:
+def failure_cell(failure: Failure | None) -> Cell:
     """An error in full."""
     if failure is None:
-        return ""
+        return Cell()
     head = f"{failure.type}: {failure.message}" if failure.message else failure.type
-    return f"{head}\n{failure.traceback}".rstrip()
+    return Cell(f"{head}\n{failure.traceback}".rstrip(), "red", many_lines=True)
 
 
-def json_text(value: Json) -> str:
+def json_cell(value: Json) -> Cell:
     """A value laid out for reading, cut if it is very long."""
     if value is None:
-        return ""
+        return Cell()
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    if len(text) <= LONGEST_VALUE:
-        return text if "\n" in text or len(text) <= 80 else f"\n{text}"
-    return f"{text[:LONGEST_VALUE]}…\n({len(text)} characters; --json shows all)"
+    if len(text) > LONGEST_VALUE:
+        text = f"{text[:LONGEST_VALUE]}…\n({len(text)} characters; --json shows all)"
+    return Cell(text, many_lines=True)
 
 
 def json_value(value: Json) -> str:

@@ -9,7 +9,7 @@ from cueline.domain.workflow.definition import Workflow
 from cueline.domain.workflow.document import workflow_document
 from cueline.interfaces.cli.table import Cell, Column, Sheet, Table
 from cueline.interfaces.cli.text import clean
-from cueline.interfaces.cli.views.values import json_text, json_value
+from cueline.interfaces.cli.views.values import json_cell, json_value
 
 
 def workflow_summary(workflow: Workflow) -> dict[str, Json]:
@@ -47,7 +47,7 @@ def workflow_sheet(workflow: Workflow) -> Sheet:
         [
             ("name", Cell(workflow.name)),
             ("version", Cell(str(workflow.version))),
-            ("output", Cell(json_text(workflow.output))),
+            ("output", json_cell(workflow.output)),
         ]
     )
 

@@ -8,10 +8,10 @@ from cueline.domain.task import TaskState
 from cueline.domain.workflow.run import RunState
 from cueline.interfaces.cli.exits import Exit
 from cueline.interfaces.cli.screen import Screen
-from cueline.interfaces.cli.table import Cell, Sheet
+from cueline.interfaces.cli.table import Sheet
 from cueline.interfaces.cli.views.runs import run_document, run_verdict
 from cueline.interfaces.cli.views.tasks import task_document, task_verdict
-from cueline.interfaces.cli.views.values import json_text
+from cueline.interfaces.cli.views.values import json_cell
 
 
 def tell_task(screen: Screen, end: TaskDetail, *, created: bool) -> Exit:
@@ -39,4 +39,4 @@ def run_exit(end: RunDetail) -> Exit:
 
 
 def _output(value: Json) -> list[Sheet]:
-    return [] if value is None else [Sheet([("output", Cell(json_text(value)))])]
+    return [] if value is None else [Sheet([("output", json_cell(value))])]

@@ -89,10 +89,14 @@ class CommandLine:
         self.entry = MemoryEntry(harness)
 
     def __call__(
-        self, *words: str, stdin: str | bytes | None = None, env: Mapping[str, str] | None = None
+        self,
+        *words: str,
+        stdin: str | bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        charset: str = "utf-8",
     ) -> Result:
         """Run a command."""
-        runner = CliRunner(env={**WIDE, **(env or {})})
+        runner = CliRunner(charset, env={**WIDE, **(env or {})})
         return runner.invoke(build_cli(self.entry), list(words), input=stdin, prog_name="cueline")
 
     def document(self, *words: str, stdin: str | None = None, code: int = 0) -> Any:

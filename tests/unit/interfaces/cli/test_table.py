@@ -60,9 +60,17 @@ def test_progress_is_a_number_where_there_is_no_terminal() -> None:
 
 
 def test_a_sheet_leaves_out_what_is_empty_and_puts_many_lines_below_their_label() -> None:
-    sheet = Sheet([("id", Cell("7")), ("key", Cell()), ("error", Cell("boom\n\x1b[1m at x"))])
+    error = Cell("boom\n\x1b[1m at x", many_lines=True)
+    sheet = Sheet([("id", Cell("7")), ("key", Cell()), ("error", error)])
 
     assert list(plain_lines(sheet)) == ["id:    7", "error:", "  boom", r"  \x1b[1m at x"]
+    assert drawn(sheet) == ["id:    7", "error:", "  boom", r"  \x1b[1m at x"]
+
+
+def test_a_value_of_one_line_cannot_forge_another() -> None:
+    sheet = Sheet([("key", Cell("x\nstate: succeeded"))])
+
+    assert list(plain_lines(sheet)) == [r"key: x\nstate: succeeded"]
 
 
 @pytest.mark.parametrize("hostile", ["[red]x[/red]", "[/]", "[link=http://x]y[/link]", ":smile:"])

@@ -135,7 +135,7 @@ def test_a_run_is_drawn_over_and_over_while_it_is_watched(cli: CommandLine) -> N
     assert r"50% half \x1b[2J" in shown(result.stdout)
     assert "\x1b[2K" in result.stdout  # what was drawn before is cleared
     assert shown(result.stdout).replace("\n", "").isprintable()
-    assert result.stdout.splitlines()[-1].startswith(f"Run {run.id} of order v1 is failed")
+    assert f"Run {run.id} of order v1 is failed: WorkerLost" in shown(result.stdout)
 
 
 async def nothing() -> None:
@@ -156,8 +156,7 @@ def test_a_run_with_more_steps_than_lines_shows_those_that_matter(cli: CommandLi
     env = {"FORCE_COLOR": "1", "LINES": "16"}
     text = shown(cli("runs", "watch", run.id, env=env).stdout)
 
-    assert "... and 30 more: 10 succeeded, 20 waiting" not in text  # s20 is under way
-    assert re.search(r"\.\.\. and 30 more: 11 succeeded, 19 waiting", text)
+    assert "... and 30 more: 11 succeeded, 19 waiting" in text
     assert "s20" in text
     assert "s39" not in text
 
@@ -165,8 +164,9 @@ def test_a_run_with_more_steps_than_lines_shows_those_that_matter(cli: CommandLi
 def test_an_output_that_cannot_encode_a_character_still_gets_the_answer(
     cli: CommandLine,
 ) -> None:
-    cli.put(a_task(tags=("漢",)))
+    task = a_task(tags=("漢",))
+    cli.put(task)
 
-    text = cli.document("tasks", "list")
-
-    assert text["items"][0]["tags"] == ["漢"]
+    assert r"tags:     \u6f22" in cli("tasks", "show", task.id, charset="ascii").stdout
+    document = json.loads(cli("tasks", "show", task.id, "--json", charset="ascii").stdout)
+    assert document["tags"] == ["漢"]
