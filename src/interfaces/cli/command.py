@@ -11,7 +11,6 @@ import contextlib
 import inspect
 import os
 import sys
-import traceback
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -172,8 +171,8 @@ def carry_out(screen: Screen, start: Callable[[], Coroutine[Any, Any, Exit | Non
         return Exit.PIPE_CLOSED
     except (typer.TyperException, typer.Exit, typer.Abort):
         raise
-    except Exception:  # noqa: BLE001 - a bug must not look like a task that ended badly (1)
-        traceback.print_exc(file=sys.stderr)
+    except Exception as error:  # noqa: BLE001 - a bug must not look like a task that ended badly
+        screen.crash(error)
         return Exit.BUG
 
 

@@ -6,6 +6,7 @@ import codecs
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -14,9 +15,9 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
-from cueline.interfaces.cli.exits import Report
+from cueline.interfaces.cli.exits import Exit, Report
 from cueline.interfaces.cli.table import Table, View, plain_lines, rich_view
-from cueline.interfaces.cli.text import clean, clean_json, clip
+from cueline.interfaces.cli.text import clean, clean_json, clean_lines, clip
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -47,11 +48,6 @@ class Screen:
                 # An output that cannot encode a character must not cost the whole answer.
                 stream.reconfigure(errors="backslashreplace")
 
-    @property
-    def is_live(self) -> bool:
-        """Whether what is shown may be drawn over again."""
-        return self.is_terminal and not self.as_json
-
     # --- stdout -----------------------------------------------------------------------------------
 
     def answer(self, document: Json, *views: View) -> None:
@@ -74,9 +70,8 @@ class Screen:
             if self.is_terminal:
                 # A line that is too long is left to the terminal, so that it is copied as one.
                 self._console.print(self._drawn(view), soft_wrap=not isinstance(view, Table))
-            else:
-                for line in plain_lines(view):
-                    self._write(line)
+            elif lines := list(plain_lines(view)):
+                self._write("\n".join(lines))
 
     def _drawn(self, view: View) -> RenderableType:
         return rich_view(view, width=self._console.width, unicode=self._is_unicode)
@@ -117,6 +112,14 @@ class Screen:
             self._complain(f"  ... and {left_out} more; --json lists them all")
         if report.hint:
             self._complain(clean(report.hint))
+
+    def crash(self, error: Exception) -> None:
+        """Show an error that nobody expected, with all that it takes to find the bug."""
+        trace = "".join(traceback.format_exception(error))
+        if self.as_json:
+            self.fail(Report(Exit.BUG, "bug", trace))
+        else:
+            self._complain("\n".join(clean_lines(trace.rstrip())))
 
     # ----------------------------------------------------------------------------------------------
 

@@ -141,12 +141,15 @@ def test_ctrl_c_ends_with_130(cli: CommandLine) -> None:
 
 
 def test_a_bug_is_not_taken_for_a_task_that_ended_badly(cli: CommandLine) -> None:
-    cli.entry.failure = RuntimeError("unheard of")
+    cli.entry.failure = RuntimeError("unheard\x1b[2J of")
 
     result = cli("tasks", "list")
+    code, error = cli.error("tasks", "list")
 
-    assert result.exit_code == 70
-    assert "RuntimeError: unheard of" in result.stderr
+    assert (result.exit_code, code) == (70, 70)
+    assert result.stderr.startswith("Traceback")
+    assert result.stderr.endswith("RuntimeError: unheard\\x1b[2J of\n")
+    assert (error["type"], error["message"].startswith("Traceback")) == ("bug", True)
 
 
 def test_a_reader_that_went_away_is_no_error(cli: CommandLine) -> None:
