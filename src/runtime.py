@@ -37,7 +37,12 @@ async def open_application(settings: Settings, app: App | None) -> AsyncIterator
         handlers=app.handlers if app is not None else {},
     )
     async with AsyncExitStack() as stack:
-        for adapter in (container.store(), container.broker(), container.executor()):
+        for adapter in (
+            container.store(),
+            container.broker(),
+            container.bus(),
+            container.executor(),
+        ):
             stack.push_async_callback(adapter.close)
             await adapter.open()
         await stack.enter_async_context(container.http())

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Generic, TypeVar
+
+from cueline.domain.errors import Unavailable
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -20,8 +22,9 @@ class GroupCommit(Generic[T, R]):
     """Turns single calls into batches of up to `limit`, written one batch after the other.
 
     `write` answers one result for each item, in order; a result that is an exception is raised to
-    the caller of that item alone, while an exception that `write` raises goes to the whole batch.
-    A caller that is cancelled does not take its item back.
+    the caller of that item alone. When `write` itself raises, nothing of the batch was written:
+    `Unavailable` goes to every caller, and after any other error each item is tried alone. A caller
+    that is cancelled does not take its item back.
     """
 
     def __init__(
@@ -41,22 +44,30 @@ class GroupCommit(Generic[T, R]):
         return await future
 
     async def _write_all(self) -> None:
+        batch: list[tuple[T, asyncio.Future[R]]] = []
         try:
             while self._waiting:
                 count = min(len(self._waiting), self._limit)
-                await self._write_batch([self._waiting.popleft() for _ in range(count)])
+                batch = [self._waiting.popleft() for _ in range(count)]
+                await self._write_batch(batch)
+        except BaseException:  # cut off: nobody else would tell those who wait
+            _refuse([*batch, *self._waiting], RuntimeError(CUT_OFF))
+            self._waiting.clear()
+            raise
         finally:
             self._writer = None
 
     async def _write_batch(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
         try:
             results = await self._write([item for item, _ in batch])
-        except BaseException as error:
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(_for_callers(error))
-            if not isinstance(error, Exception):
-                raise
+            if len(results) != len(batch):
+                raise RuntimeError(f"{len(results)} results for {len(batch)} items")
+        except Exception as error:  # noqa: BLE001  # it goes to the callers
+            if isinstance(error, Unavailable) or len(batch) == 1:
+                _refuse(batch, error)
+                return
+            for one in batch:  # something in it is poison: the others must not suffer from it
+                await self._write_batch([one])
             return
         for (_, future), result in zip(batch, results, strict=True):
             if future.done():
@@ -67,8 +78,10 @@ class GroupCommit(Generic[T, R]):
                 future.set_result(result)
 
 
-def _for_callers(error: BaseException) -> Exception:
-    """What the waiting callers are told when the writer was cut off."""
-    if isinstance(error, Exception):
-        return error
-    return RuntimeError("the write was cut off before it was confirmed; it may have happened")
+CUT_OFF = "the write was cut off before it was confirmed; it may have happened"
+
+
+def _refuse(batch: Iterable[tuple[object, asyncio.Future[R]]], error: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error)

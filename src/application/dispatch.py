@@ -76,6 +76,13 @@ class Window:
         if stale:
             await self.look(stale)
 
+    def close(self, queues: Collection[str]) -> None:
+        """Have no room for these queues until the figures are looked for again."""
+        now = self._clock.now()
+        for name in queues:
+            self._room[name] = 0
+            self._looked_at[name] = now
+
     def take(self, queue: str, wanted: int) -> int:
         """Reserve room by the figures at hand; what is granted may be less than what is wanted."""
         granted = min(wanted, self._room.get(queue, 0))
@@ -113,6 +120,7 @@ class Outlet:
             await self._window.refresh(queues)
         except Unavailable as error:
             log.warning("room at the broker is not known, tasks wait in the store: %s", error)
+            self._window.close(queues)
 
     async def look(self, queues: Collection[str]) -> None:
         """Have the present figures for these queues: workers came or went."""
@@ -156,9 +164,18 @@ class Outlet:
             log.warning(
                 "%d messages not published, will be dispatched later: %s", len(messages), error
             )
-            self._window.forget()
+            self._window.close({message.queue for message in messages})
+            await self._make_due([message.task_id for message in messages])
             return False
         return True
+
+    async def _make_due(self, ids: Sequence[TaskId]) -> None:
+        try:
+            async with self._store.write() as uow:
+                await uow.tasks.set_due(ids, self._clock.now())
+                await uow.commit()
+        except Unavailable as error:
+            log.warning("%d tasks wait for their recovery instead: %s", len(ids), error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +204,7 @@ class DispatchTasks:
         """Make one pass."""
         now = self._clock.now()
         async with self._store.read() as uow:
-            queues = await uow.tasks.due_queues(now)
+            queues = sorted(await uow.tasks.due_queues(now))
             next_due = await uow.tasks.next_due(now)
         if not queues:
             return Dispatched(0, next_due)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cueline.application.outcomes import Failed
 from cueline.application.ports.persistence import Store
 from cueline.application.ports.runtime import Clock
 from cueline.application.settle import SettleTasks
+from cueline.domain.errors import Unavailable
 from cueline.domain.failure import Failure
+from cueline.domain.task import Task
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +64,24 @@ class Maintain:
             async with self._store.read() as uow:
                 orphans = await uow.tasks.orphans(BATCH)
             if orphans:
-                settled = await self._settle(
-                    [Failed(task, Failure.worker_lost(str(task.worker_id))) for task in orphans]
-                )
-                recovered += len(settled.accepted)
-            if len(orphans) < BATCH:
+                recovered += await self._settle_all(orphans)
+            if len(orphans) < BATCH or recovered == 0:
                 return recovered
+
+    async def _settle_all(self, orphans: Sequence[Task]) -> int:
+        outcomes = [Failed(task, Failure.worker_lost(str(task.worker_id))) for task in orphans]
+        try:
+            return len((await self._settle(outcomes)).accepted)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("%d lost tasks could not be settled together", len(outcomes))
+        count = 0
+        for outcome in outcomes:  # one that cannot be settled must not keep the others
+            try:
+                count += len((await self._settle([outcome])).accepted)
+            except Unavailable:
+                raise
+            except Exception:
+                log.exception("lost task %s could not be settled", outcome.task.id)
+        return count

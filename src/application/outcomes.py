@@ -66,9 +66,9 @@ class Released:
 
     task: Task
 
-    def apply(self, now: datetime, _chance: float) -> Task:
+    def apply(self, _now: datetime, _chance: float) -> Task:
         """The task as this outcome leaves it."""
-        return self.task.release(now)
+        return self.task.release()
 
     def attempt(self, now: datetime) -> Attempt | None:
         """The record of the attempt that was broken off."""

@@ -60,7 +60,8 @@ class SettleTasks:
     async def __call__(self, outcomes: Sequence[Outcome], logs: Sequence[LogEntry] = ()) -> Settled:
         """Settle outcomes, at most one for each task. Answers after the commit.
 
-        An outcome whose task has moved on since it was read is refused and leaves no trace.
+        An outcome whose task has moved on since it was read is refused and changes nothing. What
+        its handler logged is kept all the same: it did happen.
         """
         now = self._clock.now()
         changes = Changes()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from cueline.application.batching import GroupCommit
@@ -14,6 +14,7 @@ from cueline.application.outcomes import Cancelled
 from cueline.application.ports.persistence import Store, UnitOfWork
 from cueline.application.ports.runtime import Clock, IdGenerator, InputChecker
 from cueline.application.settle import SettleTasks
+from cueline.domain.duration import LONGEST
 from cueline.domain.errors import (
     Conflict,
     InvalidInput,
@@ -23,13 +24,14 @@ from cueline.domain.errors import (
     UnknownTask,
 )
 from cueline.domain.events import task_changed
-from cueline.domain.identifiers import TaskId, check_name
+from cueline.domain.identifiers import TaskId, check_name, check_text
 from cueline.domain.json import JsonObject, require_json
 from cueline.domain.retry import RetryPolicy
 from cueline.domain.task import Priority, Task, TaskSpec, TaskState
 
 LONGEST_KEY = 255
 MOST_TAGS = 20
+LONGEST_TAG = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,7 @@ class SubmitTasks:
             tags=submission.tags,
         )
         run_at = submission.run_at or (now + submission.delay if submission.delay else now)
-        return Task.submitted(spec, max(run_at, now))
+        return Task.submitted(spec, max(run_at.astimezone(UTC), now))
 
 
 def _option_problems(submission: Submission) -> list[Problem]:
@@ -184,14 +186,16 @@ def _option_problems(submission: Submission) -> list[Problem]:
         problems.append(Problem("run_at", "say in which time zone, as in 2026-01-31T08:00:00Z"))
     if submission.timeout is not None and submission.timeout <= timedelta(0):
         problems.append(Problem("timeout", "use more than zero"))
-    if submission.key is not None and not 1 <= len(submission.key) <= LONGEST_KEY:
-        problems.append(Problem("key", f"use 1 to {LONGEST_KEY} characters"))
+    if submission.delay is not None and submission.delay > LONGEST:
+        problems.append(Problem("delay", f"use {LONGEST.days} days at most"))
+    if submission.key is not None and (problem := check_text(submission.key, "key", LONGEST_KEY)):
+        problems.append(problem)
     if len(submission.tags) > MOST_TAGS:
         problems.append(Problem("tags", f"use {MOST_TAGS} at most"))
     problems.extend(
-        Problem(f"tags[{index}]", "use 1 to 100 characters")
+        problem
         for index, tag in enumerate(submission.tags)
-        if not 1 <= len(tag) <= 100
+        if (problem := check_text(tag, f"tags[{index}]", LONGEST_TAG))
     )
     return problems
 

@@ -83,13 +83,14 @@ class ClaimTasks:
             if known is None or known.state is not WorkerState.LIVE:
                 raise WorkerEvicted(worker.id)
             paused = {queue.name for queue in await uow.queues.list_all() if queue.paused}
+            ready = [task for task in await uow.tasks.get_many(ids) if task.is_ready(now)]
+            held_back = [task.id for task in ready if task.spec.queue in paused]
+            await uow.tasks.set_due(held_back, now)  # for the moment when the queue is resumed
             claimed = [
                 task.claim(worker.id, now)
-                for task in await uow.tasks.get_many(ids)
-                if task.is_ready(now) and task.spec.queue not in paused and self._knows(task, names)
+                for task in ready
+                if task.spec.queue not in paused and self._knows(task, names)
             ]
-            if not claimed:
-                return []
             stale = await uow.tasks.save_many(claimed)
             await uow.commit()
         claimed = [task for task in claimed if task.id not in stale]
@@ -155,7 +156,7 @@ class KeepWorkers:
         now = self._clock.now()
         async with self._store.write() as uow:
             known = await uow.workers.get(worker.id)
-            if known is None:
+            if known is None or known.state is not WorkerState.LIVE:
                 raise WorkerEvicted(worker.id)
             renewed = known.renew(now, self._lease)
             if not await uow.workers.save(renewed, known.lease_until):

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from cueline.application.advancing import RunAdvancer, RunReport
 from cueline.application.catalogue import Catalogue
 from cueline.application.changes import Announcer, Changes
-from cueline.application.ports.persistence import Store
+from cueline.application.ports.persistence import Store, UnitOfWork
 from cueline.application.ports.runtime import Clock, IdGenerator
 from cueline.application.tasks import LONGEST_KEY
 from cueline.domain.errors import (
+    Conflict,
     DefinitionChanged,
     InvalidDefinition,
     InvalidInput,
@@ -19,9 +20,10 @@ from cueline.domain.errors import (
     NotFound,
     Problem,
 )
-from cueline.domain.identifiers import RunId
+from cueline.domain.identifiers import RunId, check_text
 from cueline.domain.json import Json, require_json
 from cueline.domain.workflow.definition import Workflow
+from cueline.domain.workflow.document import same_workflow
 from cueline.domain.workflow.messages import (
     Begin,
     CancelRun,
@@ -52,7 +54,7 @@ class RegisterWorkflows:
                 await uow.commit()
                 return True
             known = await uow.workflows.get(workflow.name, workflow.version)
-        if known != workflow:
+        if known is None or not same_workflow(known, workflow):
             raise DefinitionChanged(workflow.name, workflow.version)
         return False
 
@@ -125,51 +127,55 @@ class StartRuns:
 
     async def __call__(self, starts: Sequence[Start]) -> list[Started]:
         """Start runs; the answers are in order. A reused key raises `KeyReused`."""
-        now = self._clock.now()
         wanted = [self._run(start) for start in starts]
+        for _ in range(_TRIES):
+            if (started := await self._start(wanted)) is not None:
+                return started
+        raise Conflict("another process kept using the same keys at the same moment; try again")
+
+    async def _start(self, wanted: Sequence[Run]) -> list[Started] | None:
+        """Try once; None if another process used a key just now: its run answers next time."""
+        now = self._clock.now()
         changes = Changes()
         async with self._store.write() as uow:
-            keys = {run.key for run in wanted if run.key is not None}
-            known = {run.key: run for run in await uow.runs.by_keys(keys)} if keys else {}
-            runs: dict[RunId, Run] = {}
-            results: list[RunId | Run] = []
-            for run in wanted:
-                holder = known.get(run.key) if run.key is not None else None
-                if holder is not None:
-                    results.append(_repeat(run, holder))
-                    continue
-                runs[run.id] = run
-                results.append(run.id)
-                if run.key is not None:
-                    known[run.key] = run
-            reports = [RunReport(id, Begin()) for id in runs]
-            await self._advancer.advance(uow, runs, reports, now, changes)
-            added = await uow.runs.add_many(list(runs.values()))
-            if len(added) == len(runs):
-                await uow.commit()
-        if len(added) < len(runs):  # another process used a key just now: its run answers
-            return await self(starts)
+            holders = await self._holders(uow, wanted)
+            runs = {run.id: run for run in wanted if holders[run.id].id == run.id}
+            await self._advancer.advance(
+                uow, runs, [RunReport(id, Begin()) for id in runs], now, changes
+            )
+            if len(await uow.runs.add_many(list(runs.values()))) < len(runs):
+                return None
+            await uow.commit()
         await self._announcer.announce(changes)
         return [
-            Started(runs[result], created=True)
-            if isinstance(result, str)
-            else Started(runs.get(result.id, result), created=False)
-            for result in results
+            Started(runs.get(holder.id, holder), created=run.id == holder.id)
+            for run in wanted
+            for holder in (holders[run.id],)
         ]
+
+    @staticmethod
+    async def _holders(uow: UnitOfWork, wanted: Sequence[Run]) -> dict[RunId, Run]:
+        """For each run the one that answers for it: itself, or the one that has its key."""
+        keys = {run.key for run in wanted if run.key is not None}
+        known = {run.key: run for run in await uow.runs.by_keys(keys)} if keys else {}
+        holders: dict[RunId, Run] = {}
+        for run in wanted:
+            holder = run if run.key is None else known.setdefault(run.key, run)
+            if not holder.asks_the_same_as(run):
+                raise KeyReused(run.key or "", f"run {holder.id}")
+            holders[run.id] = holder
+        return holders
 
     def _run(self, start: Start) -> Run:
         require_json(start.input, "input")
-        if start.key is not None and not 1 <= len(start.key) <= LONGEST_KEY:
-            problem = Problem("key", f"use 1 to {LONGEST_KEY} characters")
+        if start.key is not None and (problem := check_text(start.key, "key", LONGEST_KEY)):
             raise InvalidInput("the run cannot be started so", [problem])
         now = self._clock.now()
         return Run.of(RunId(self._ids.new()), start.workflow, start.input, now, start.key)
 
 
-def _repeat(run: Run, holder: Run) -> Run:
-    if not holder.asks_the_same_as(run):
-        raise KeyReused(run.key or "", f"run {holder.id}")
-    return holder
+_TRIES = 3
+"""How often a start is tried when its key is used elsewhere at the same moment."""
 
 
 class SteerRuns:

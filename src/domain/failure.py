@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cueline.domain.errors import PermanentError
 
@@ -23,7 +23,7 @@ class Failure:
     message: str
     traceback: str = ""
     permanent: bool = False
-    lineage: frozenset[str] = frozenset()
+    lineage: frozenset[str] = field(default=frozenset(), compare=False)
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:

@@ -55,6 +55,15 @@ def check_name(value: str, path: str) -> Problem | None:
     )
 
 
+def check_text(value: str, path: str, longest: int) -> Problem | None:
+    """Say what keeps a short text that users choose from being kept, or nothing."""
+    if not 1 <= len(value) <= longest:
+        return Problem(path, f"use 1 to {longest} characters")
+    if "\0" in value or not value.isprintable():
+        return Problem(path, "use printable characters only")
+    return None
+
+
 def require_name(value: str, path: str) -> str:
     """Return the name, or raise `InvalidInput` that says where it stands and what is wrong."""
     if problem := check_name(value, path):

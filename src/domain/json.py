@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
@@ -95,3 +96,11 @@ def _written(path: str, trail: _Trail) -> str:
         trail, key = trail
         parts.append(f"[{key}]" if isinstance(key, int) else f".{key}")
     return path + "".join(reversed(parts))
+
+
+def same_json(one: object, other: object) -> bool:
+    """Whether two values are the same JSON text, whatever the order of the members.
+
+    Python holds `1`, `1.0` and `True` for equal, and a tuple for unequal to a list; JSON does not.
+    """
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

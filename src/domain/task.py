@@ -18,7 +18,7 @@ from types import MappingProxyType
 from cueline.domain.errors import IllegalTransition
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import Purpose, RunId, TaskId, WorkerId
-from cueline.domain.json import Json, JsonObject
+from cueline.domain.json import Json, JsonObject, same_json
 from cueline.domain.retry import GiveUp, RetryPolicy
 
 DEFAULT_QUEUE = "default"
@@ -120,7 +120,7 @@ class TaskSpec:
 
     def asks_the_same_as(self, other: TaskSpec) -> bool:
         """Whether a repeated key stands for a repeated request."""
-        return self.name == other.name and self.input == other.input
+        return self.name == other.name and same_json(self.input, other.input)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +208,9 @@ class Task:
         """The handler asks to be called again later; the attempt is not charged."""
         return self._back_in_queue(TaskEvent.SNOOZE, now + delay)
 
-    def release(self, now: datetime) -> Task:
-        """A worker that shuts down gives the task back; the attempt is not charged."""
-        return self._back_in_queue(TaskEvent.RELEASE, now)
+    def release(self) -> Task:
+        """A worker that shuts down gives the task back, uncharged; it keeps its place in line."""
+        return self._back_in_queue(TaskEvent.RELEASE, self.run_at)
 
     def cancel(self, now: datetime) -> Task:
         """Nobody wants the result any more. A worker at it learns so from the fence."""

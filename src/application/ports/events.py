@@ -12,6 +12,14 @@ from cueline.domain.events import Event
 class EventBus(Protocol):
     """Spreads lifecycle and progress events. Best effort: whoever must know reads the store."""
 
+    async def open(self) -> None:
+        """Begin. Constructors do no I/O; whatever is needed is done here."""
+        ...
+
+    async def close(self) -> None:
+        """End; closing twice is closing once. Subscriptions end."""
+        ...
+
     async def publish(self, events: Sequence[Event]) -> None:
         """Tell the subscribers. Never waits for a slow one, and never fails for want of any."""
         ...

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from cueline.domain.duration import duration, duration_text
 from cueline.domain.errors import InvalidDefinition, InvalidInput, Problem
-from cueline.domain.json import Json, JsonObject, require_json
+from cueline.domain.json import Json, JsonObject, require_json, same_json
 from cueline.domain.retry import Backoff, RetryPolicy
 from cueline.domain.task import Priority
 from cueline.domain.workflow.compensation import Compensation
@@ -52,6 +52,11 @@ def workflow_document(workflow: Workflow) -> dict[str, Json]:
     if workflow.output is not None:
         document["output"] = workflow.output
     return document
+
+
+def same_workflow(one: Workflow, other: Workflow) -> bool:
+    """Whether two workflows say the same, in whatever order their steps are written down."""
+    return same_json(workflow_document(one), workflow_document(other))
 
 
 def parse_retry(value: Json, where: str) -> RetryPolicy:

@@ -15,8 +15,9 @@ from types import MappingProxyType
 from cueline.domain.errors import IllegalTransition
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import RunId
-from cueline.domain.json import Json
+from cueline.domain.json import Json, same_json
 from cueline.domain.workflow.definition import Workflow
+from cueline.domain.workflow.document import same_workflow
 from cueline.domain.workflow.expression import Scope
 
 
@@ -231,8 +232,15 @@ class Run:
         )
 
     def asks_the_same_as(self, other: Run) -> bool:
-        """Whether a repeated key stands for a repeated request."""
-        return self.workflow == other.workflow and self.input == other.input
+        """Whether a repeated key stands for a repeated request.
+
+        A request by name gets the latest version, so a later one may well mean another version.
+        """
+        mine, theirs = self.workflow, other.workflow
+        same_workflow = mine.name == theirs.name and (
+            mine.version != theirs.version or same_workflow(mine, theirs)
+        )
+        return same_workflow and same_json(self.input, other.input)
 
     def after(self, event: RunEvent) -> RunState:
         """The state that the event leads to, or `IllegalTransition`."""

@@ -9,6 +9,7 @@ import pytest
 
 from cueline.application.batching import GroupCommit
 from cueline.application.bell import Bell
+from cueline.domain.errors import Unavailable
 
 
 class Writer:
@@ -68,16 +69,36 @@ async def test_an_error_of_one_item_goes_to_its_caller_alone() -> None:
     assert results[2] == 30
 
 
-async def test_an_error_of_the_write_goes_to_its_batch_and_not_to_the_next() -> None:
+async def test_a_store_that_is_away_is_told_to_the_batch_and_not_to_the_next() -> None:
     writer = Writer()
-    writer.error = RuntimeError("disk full")
+    writer.error = Unavailable("the store", "disk full")
     commit = GroupCommit(writer)
     writer.go.release()
     results = await asyncio.gather(commit(1), commit(2), return_exceptions=True)
-    assert [str(result) for result in results] == ["disk full", "disk full"]
+    assert [type(result) for result in results] == [Unavailable, Unavailable]
+    assert len(writer.batches) == 1
     writer.error = None
     writer.go.release()
     assert await commit(3) == 30
+
+
+async def test_a_poisonous_item_does_not_fail_its_neighbours() -> None:
+    async def write(items: Sequence[int]) -> list[int | Exception]:
+        if 2 in items:
+            raise ValueError("poison")
+        return [item * 10 for item in items]
+
+    commit = GroupCommit(write)
+    results = await asyncio.gather(*(commit(n) for n in (1, 2, 3)), return_exceptions=True)
+    assert [results[0], str(results[1]), results[2]] == [10, "poison", 30]
+
+
+async def test_a_write_that_answers_too_few_results_is_an_error_to_its_callers() -> None:
+    async def write(items: Sequence[int]) -> list[int | Exception]:
+        return []
+
+    with pytest.raises(RuntimeError, match="0 results for 1 items"):
+        await GroupCommit(write)(1)
 
 
 async def test_a_caller_that_gives_up_does_not_take_its_item_back() -> None:

@@ -107,7 +107,14 @@ async def test_a_run_key_that_stands_for_something_else_is_refused(h: Harness) -
     with pytest.raises(KeyReused, match=first.id):
         await h.start(a_workflow(), {"order": 8}, key="k")
     with pytest.raises(KeyReused):
-        await h.start(a_workflow(version=2), {"order": 7}, key="k")
+        await h.start(a_workflow(name="another"), {"order": 7}, key="k")
+
+
+async def test_a_run_key_holds_across_versions_since_a_name_means_the_latest(h: Harness) -> None:
+    first = await h.start(a_workflow(), {"order": 7}, key="k")
+    [again] = await h.app.start([Start(a_workflow(version=2), {"order": 7}, "k")])
+    assert again.run.id == first.id
+    assert again.run.workflow.version == 1
 
 
 async def test_runs_are_started_all_or_none(h: Harness) -> None:

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cueline.domain.errors import InvalidInput
+from cueline.domain.errors import InvalidInput, Problem
 from cueline.domain.identifiers import (
     Purpose,
     RunId,
     check_name,
+    check_text,
     require_name,
     step_task_id,
 )
@@ -91,3 +92,23 @@ def test_any_other_name_is_refused_with_its_path(name: str) -> None:
     assert problem.path == "queue"
     assert len(problem.message) < 300
     assert check_name(name, "queue") == problem
+
+
+@pytest.mark.parametrize("text", ["order-7", "a", "Åsa's key", "x" * 20, "ключ 💡"])
+def test_a_short_printable_text_is_usable(text: str) -> None:
+    assert check_text(text, "key", 20) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "use 1 to 20 characters"),
+        ("x" * 21, "use 1 to 20 characters"),
+        ("a\0b", "use printable characters only"),
+        ("a\nb", "use printable characters only"),
+        ("\ud800", "use printable characters only"),
+    ],
+    ids=["nothing", "too much", "NUL", "a line break", "half a surrogate pair"],
+)
+def test_any_other_text_is_refused_with_its_path(text: str, message: str) -> None:
+    assert check_text(text, "key", 20) == Problem("key", message)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cueline.domain.errors import InvalidInput
-from cueline.domain.json import DEEPEST, require_json
+from cueline.domain.json import DEEPEST, require_json, same_json
 from tests.unit.domain.factories import modest
 
 
@@ -128,6 +128,32 @@ def test_a_long_key_above_many_values_costs_no_more_than_their_size() -> None:
     before = time.process_time()
     require_json(value, "input")
     assert time.process_time() - before < 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"a": 1, "b": [None]}, {"b": [None], "a": 1}),
+        ((1, (2,)), [1, [2]]),
+        (Color.RED, "red"),
+        (HTTPStatus.OK, 200),
+        ("å", "\u00e5"),
+    ],
+    ids=["order of members", "tuples", "text enumerations", "number enumerations", "escapes"],
+)
+def test_what_is_written_the_same_is_the_same(one: object, other: object) -> None:
+    assert same_json(one, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(1, True), (0, False), (1, 1.0), (1, "1"), ([1, 2], [2, 1]), ({}, []), (None, {})],
+    ids=repr,
+)
+def test_what_is_written_differently_is_not_the_same_even_if_python_says_so(
+    one: object, other: object
+) -> None:
+    assert not same_json([{"x": one}], [{"x": other}])
 
 
 scalars = (

@@ -9,7 +9,7 @@ import pytest
 
 from cueline.domain.errors import IllegalTransition
 from cueline.domain.workflow.compensation import Compensation
-from cueline.domain.workflow.definition import Step
+from cueline.domain.workflow.definition import Step, Workflow
 from cueline.domain.workflow.messages import (
     CancelRun,
     PauseRun,
@@ -293,3 +293,11 @@ def test_a_repeated_request_is_one_for_the_same_workflow_with_the_same_input() -
     assert run.asks_the_same_as(replace(run, created_at=LATER, key="k"))
     assert not run.asks_the_same_as(a_run(a_step("a"), input={"order": 8}))
     assert not run.asks_the_same_as(a_run(a_step("b"), input={"order": 7}))
+    assert not run.asks_the_same_as(a_run(a_step("a"), input={"order": 7.0}))
+
+
+def test_a_request_by_name_is_repeated_even_if_there_is_a_later_version_now() -> None:
+    run = a_run(a_step("a"))
+    later = replace(run, workflow=Workflow("order", 2, (a_step("b"),)))
+    assert run.asks_the_same_as(later)
+    assert not run.asks_the_same_as(replace(run, workflow=Workflow("other", 2, (a_step("b"),))))

@@ -39,7 +39,7 @@ MOVES: dict[TaskEvent, Callable[[Task], Task]] = {
     TaskEvent.RETRY: lambda task: task.fail(a_failure(), LATER, 0.0),
     TaskEvent.FAIL: lambda task: task.fail(a_failure(permanent=True), LATER, 0.0),
     TaskEvent.SNOOZE: lambda task: task.snooze(SECOND, LATER),
-    TaskEvent.RELEASE: lambda task: task.release(LATER),
+    TaskEvent.RELEASE: lambda task: task.release(),
     TaskEvent.CANCEL: lambda task: task.cancel(LATER),
     TaskEvent.PROMOTE: lambda task: task.promote(LATER),
     TaskEvent.REQUEUE: lambda task: task.requeue(LATER),
@@ -160,10 +160,11 @@ def test_an_attempt_that_is_given_back_counts_but_is_not_charged(event: TaskEven
     assert after.failures == 0
 
 
-def test_a_snoozed_task_runs_again_after_the_delay_and_a_released_one_at_once() -> None:
+def test_a_snoozed_task_runs_again_after_the_delay_and_a_released_one_keeps_its_place() -> None:
     running = a_task(TaskState.RUNNING)
     assert running.snooze(timedelta(minutes=5), NOW).run_at == NOW + timedelta(minutes=5)
-    assert running.release(LATER).run_at == LATER
+    assert running.release().run_at == running.run_at
+    assert running.release().dispatch_at == running.run_at
 
 
 def test_a_promoted_task_runs_now() -> None:
@@ -223,6 +224,7 @@ def test_a_repeated_request_is_one_for_the_same_task_with_the_same_input() -> No
     assert spec.asks_the_same_as(replace(spec, queue="other", tags=("x",)))
     assert not spec.asks_the_same_as(replace(spec, name="refund"))
     assert not spec.asks_the_same_as(replace(spec, input={"order": 8}))
+    assert not spec.asks_the_same_as(replace(spec, input={"order": 7.0}))
 
 
 def test_the_event_of_a_change_tells_state_attempt_and_error() -> None:

@@ -127,6 +127,10 @@ class CommandLine:
         """Do something beside the command line."""
         return asyncio.run(work)
 
+    def new_id(self) -> TaskId:
+        """An id that no task of this application has; those of `a_task` may be the same."""
+        return TaskId(self.harness.ids.new())
+
     def put(self, *tasks: Task) -> None:
         """Put tasks into the store as they are, whatever their state."""
 

@@ -1,48 +1,13 @@
-"""Runs of workflows from the command line."""
+"""Starting runs from the command line, looking at them and steering them."""
 
 from __future__ import annotations
 
 import pytest
 
-from cueline.application.ports.persistence import LogEntry
 from cueline.domain.identifiers import Purpose, step_task_id
-from cueline.domain.json import Json
-from cueline.domain.task import Task
-from cueline.domain.workflow.compensation import Compensation
-from cueline.domain.workflow.definition import Step, Workflow
-from cueline.domain.workflow.run import Run
-from tests.doubles import NOW
 from tests.factories import a_step, a_workflow
 from tests.unit.interfaces.cli.command_line import CommandLine
-
-NOBODY = "0198c0de-0000-7000-8000-000000000000"
-
-UNDO = Compensation("unreserve", {})
-ORDER = a_workflow(
-    steps=[
-        Step(
-            "reserve", "reserve", {"order": "${input.order}"}, compensate=Compensation("refund", {})
-        ),
-        a_step("charge", task="charge", after="reserve"),
-    ],
-    output="${steps.reserve.output.order}",
-)
-
-
-def refuse(_task: Task) -> Json:
-    raise ValueError("card refused\nby the bank")
-
-
-def registered(cli: CommandLine, workflow: Workflow = ORDER) -> Workflow:
-    cli.do(cli.harness.app.register(workflow))
-    return workflow
-
-
-def started(cli: CommandLine, workflow: Workflow = ORDER) -> Run:
-    return cli.do(cli.harness.start(workflow, {"order": 7}))
-
-
-# --- start ----------------------------------------------------------------------------------------
+from tests.unit.interfaces.cli.scenes import NOBODY, refuse, registered, started
 
 
 def test_a_run_is_started_with_its_input_as_words(cli: CommandLine) -> None:
@@ -103,81 +68,6 @@ def test_a_key_brings_the_first_run_and_not_another_input(cli: CommandLine) -> N
     }
     assert cli.error("runs", "start", "order", "order=8", "--key", "k")[0] == 5
     assert "started before" in cli.text("runs", "start", "order", "order=7", "--key", "k")
-
-
-# --- wait and watch -------------------------------------------------------------------------------
-
-
-def test_waiting_for_a_run_that_succeeds_ends_well(cli: CommandLine) -> None:
-    registered(cli)
-    cli.meanwhile(cli.harness.work)
-
-    answer = cli.document("runs", "start", "order", "order=7", "--wait")
-
-    assert (answer["state"], answer["output"], answer["created"]) == ("succeeded", 7, True)
-
-
-def test_waiting_for_a_run_that_is_compensated_ends_badly(cli: CommandLine) -> None:
-    registered(cli)
-    cli.harness.on("charge", refuse)
-    cli.meanwhile(cli.harness.work)
-
-    text = cli.text("runs", "start", "order", "order=7", "--wait", code=1)
-
-    assert text.splitlines()[-1].endswith("of order v1 is compensated: ValueError: card refused")
-
-
-def test_a_run_is_watched_line_by_line(cli: CommandLine) -> None:
-    h = cli.harness
-    run = started(cli)
-
-    async def work_at_one() -> None:
-        await h.work(at_most=1)
-
-    async def report() -> None:
-        id = step_task_id(run.id, "charge", Purpose.WORK)
-        await h.claim_one()
-        fields: dict[str, Json] = {"percent": 25.0}
-        await h.app.record([LogEntry(id, 1, NOW, "progress", "[b]asking[/b]", fields)])
-
-    async def cancel() -> None:
-        await h.app.runs.cancel(run.id)
-
-    cli.meanwhile(nothing, work_at_one, report, cancel, h.work)
-    text = cli.text("runs", "watch", run.id, code=1)
-
-    assert [line.removeprefix("2026-03-01 12:00:00Z  ") for line in text.splitlines()] == [
-        "step  reserve  running  waits in queue default",
-        "run  running",
-        "step  reserve  succeeded",
-        "step  charge  running  waits in queue default",
-        "step  charge  running  25% [b]asking[/b]",
-        "step  reserve  compensating",
-        "step  charge  cancelled",
-        "run  compensating",
-        "step  reserve  compensated",
-        "run  cancelled",
-        f"Run {run.id} of order v1 is cancelled",
-    ]
-
-
-async def nothing() -> None:
-    """Let one look pass in which nothing happens."""
-
-
-def test_a_run_is_watched_document_by_document(cli: CommandLine) -> None:
-    run = started(cli)
-
-    cli.meanwhile(nothing, nothing, cli.harness.work)
-    lines = cli.lines("runs", "watch", run.id)
-
-    assert [(line["state"], line["steps"]["charge"]["state"]) for line in lines] == [
-        ("running", "waiting"),
-        ("succeeded", "succeeded"),
-    ]
-
-
-# --- look -----------------------------------------------------------------------------------------
 
 
 def test_runs_are_listed_newest_first_page_by_page(cli: CommandLine) -> None:
@@ -277,9 +167,6 @@ def test_the_history_of_a_run_is_shown_part_by_part(cli: CommandLine) -> None:
         (6, "run.succeeded"),
     ]
     assert "step.started    step=reserve" in cli.text("runs", "history", run.id)
-
-
-# --- steering -------------------------------------------------------------------------------------
 
 
 def test_a_run_is_paused_resumed_and_cancelled(cli: CommandLine) -> None:

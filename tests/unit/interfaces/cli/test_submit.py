@@ -14,14 +14,11 @@ from cueline.domain.json import Json
 from cueline.domain.task import Task, TaskState
 from tests.doubles import NOW
 from tests.unit.interfaces.cli.command_line import CommandLine
+from tests.unit.interfaces.cli.scenes import nothing
 
 
 def refuse(_task: Task) -> Json:
     raise ValueError("no such\x1b[2J order")
-
-
-async def nothing() -> None:
-    """Let one look pass in which nothing happens."""
 
 
 def test_a_task_is_submitted_with_its_input_as_words(cli: CommandLine) -> None:

@@ -16,6 +16,7 @@ from cueline.domain.task import Task
 from tests.doubles import NOW
 from tests.factories import a_step, a_task, a_workflow
 from tests.unit.interfaces.cli.command_line import CommandLine
+from tests.unit.interfaces.cli.scenes import nothing
 
 HOSTILE = "[red]x[/] \x1b]0;title\x07\x1b[2J\r\n\x9b1A\u202e"
 HARMLESS = r"[red]x[/] \x1b]0;title\x07\x1b[2J\r\n\x9b1A\u202e"
@@ -136,10 +137,6 @@ def test_a_run_is_drawn_over_and_over_while_it_is_watched(cli: CommandLine) -> N
     assert "\x1b[2K" in result.stdout  # what was drawn before is cleared
     assert shown(result.stdout).replace("\n", "").isprintable()
     assert f"Run {run.id} of order v1 is failed: WorkerLost" in shown(result.stdout)
-
-
-async def nothing() -> None:
-    """Let one look pass in which nothing happens."""
 
 
 @pytest.mark.usefixtures("terminal")
