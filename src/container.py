@@ -98,7 +98,7 @@ class Container(containers.DeclarativeContainer):
     runs = providers.Factory(SteerRuns, store, advancer, announcer, clock)
     queries = providers.Factory(Queries, store, broker, bus, clock)
     workers = providers.Factory(KeepWorkers, store, outlet, clock, ids, settings.provided.lease)
-    claim = providers.Factory(ClaimTasks, store, broker, window, outlet, announcer, clock)
+    claim = providers.Factory(ClaimTasks, store, broker, outlet, announcer, clock)
     record = providers.Factory(RecordLogs, store, announcer)
     dispatch = providers.Factory(DispatchTasks, store, broker, window, outlet, clock)
     maintain = providers.Factory(Maintain, store, settle, clock)

@@ -205,7 +205,7 @@ class Harness:
             runs=SteerRuns(store, advancer, announcer, clock),
             queries=Queries(store, broker, self.bus, clock),
             workers=KeepWorkers(store, outlet, clock, ids, LEASE),
-            claim=ClaimTasks(store, broker, window, outlet, announcer, clock),
+            claim=ClaimTasks(store, broker, outlet, announcer, clock),
             settle=settle,
             record=RecordLogs(store, announcer),
             dispatch=DispatchTasks(store, broker, window, outlet, clock),

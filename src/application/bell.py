@@ -9,19 +9,23 @@ class Bell:
     """Rung by whoever makes work, waited for by the one loop that does it. Rings do not add up."""
 
     def __init__(self) -> None:
-        self._rung = asyncio.Event()
+        self._awake = asyncio.Event()
+        self._rung = False
 
     def ring(self) -> None:
         """Wake the waiting loop, or have its next wait end at once."""
-        self._rung.set()
+        self._rung = True
+        self._awake.set()
 
     async def wait(self, seconds: float) -> bool:
         """Wait until the bell rings, at most `seconds`; whether it rang."""
-        if not self._rung.is_set():
-            try:
-                async with asyncio.timeout(max(0.0, seconds)):
-                    await self._rung.wait()
-            except TimeoutError:
-                return False
-        self._rung.clear()
-        return True
+        # Not `asyncio.timeout`: on Python 3.11 it can take a cancellation that arrives in the same
+        # turn of the loop for its own.
+        alarm = asyncio.get_running_loop().call_later(max(0.0, seconds), self._awake.set)
+        try:
+            await self._awake.wait()
+        finally:
+            alarm.cancel()
+        rung, self._rung = self._rung, False
+        self._awake.clear()
+        return rung

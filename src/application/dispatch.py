@@ -112,7 +112,9 @@ class Outlet:
         self._window = window
         self._clock = clock
         self.backlog = Bell()
-        """Rings when something was left to the dispatcher."""
+        """Rings when the dispatcher has something to do."""
+        self.behind = True
+        """Whether tasks may be waiting for room: the dispatcher wants to hear of any."""
 
     async def prepare(self, queues: Collection[str]) -> None:
         """Have recent figures for these queues. Call it before a transaction, never within one."""
@@ -150,11 +152,18 @@ class Outlet:
             task for task in tasks if task.state is TaskState.QUEUED and task.dispatches > 0
         ]
         if len(reserved) < len(tasks):
+            self.behind = True
             self.backlog.ring()
         if reserved:
             await self.send(
                 [Message(task.id, task.spec.queue, task.spec.priority) for task in reserved]
             )
+
+    def make_room(self, queues: Iterable[str]) -> None:
+        """Note messages of these queues that were taken off the broker."""
+        self._window.give_back(queues)
+        if self.behind:
+            self.backlog.ring()
 
     async def send(self, messages: Sequence[Message]) -> bool:
         """Publish; when the broker refuses, have the dispatcher try again. Whether it went out."""
@@ -206,6 +215,7 @@ class DispatchTasks:
         async with self._store.read() as uow:
             queues = sorted(await uow.tasks.due_queues(now))
             next_due = await uow.tasks.next_due(now)
+        self._outlet.behind = bool(queues)
         if not queues:
             return Dispatched(0, next_due)
         await self._window.look(queues)

@@ -38,7 +38,9 @@ def explain(task: Task, around: Circumstances, now: datetime) -> list[str]:
             return [
                 f"It failed for good with {summary}.",
                 f"{task.failures} of {task.spec.retry.attempts} attempts were charged.",
-                "Retry it to give it a new life.",
+                "Retry it to give it a new life."
+                if task.spec.origin is None
+                else f"It is a step of run {task.spec.origin.run_id}: retry the run.",
             ]
         case TaskState.CANCELLED:
             return ["Somebody cancelled it, or the run to which it belongs."]

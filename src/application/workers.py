@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from cueline.application.changes import Announcer, Changes
-from cueline.application.dispatch import Outlet, Window
+from cueline.application.dispatch import Outlet
 from cueline.application.ports.broker import Broker, Delivery
 from cueline.application.ports.persistence import LogEntry, Store
 from cueline.application.ports.runtime import Clock, IdGenerator
@@ -28,14 +28,12 @@ class ClaimTasks:
         self,
         store: Store,
         broker: Broker,
-        window: Window,
         outlet: Outlet,
         announcer: Announcer,
         clock: Clock,
     ) -> None:
         self._store = store
         self._broker = broker
-        self._window = window
         self._outlet = outlet
         self._announcer = announcer
         self._clock = clock
@@ -44,7 +42,10 @@ class ClaimTasks:
         self, worker: Worker, names: Collection[str], limit: int, wait: float
     ) -> list[Task]:
         """Claim up to `limit` tasks, waiting up to `wait` seconds for the first hint."""
-        return await self.take(worker, names, await self.receive(worker, limit, wait))
+        deliveries = await self.receive(worker, limit, wait)
+        claimed = await self.take(worker, names, deliveries)
+        await self.acknowledge(deliveries)
+        return claimed
 
     async def receive(self, worker: Worker, limit: int, wait: float) -> list[Delivery]:
         """Wait for hints. It may be cancelled at any time: a hint that is lost comes again."""
@@ -55,23 +56,28 @@ class ClaimTasks:
     ) -> list[Task]:
         """Claim the tasks that were hinted at. Do not cancel it: what it claimed must be run.
 
-        Messages are acknowledged right after the commit, so that no broker's patience limits how
-        long a task may run. A hint that leads to no claim is acknowledged just the same: if there
-        is still something to do, the store will bring it up again. `names` are the tasks for which
-        the worker has a handler; others are left to workers that do.
+        `names` are the tasks for which the worker has a handler; others are left to workers that do.
         """
         if not deliveries:
             return []
         claimed = await self._claim(worker, names, deliveries)
+        now = self._clock.now()
+        await self._announcer.announce(Changes([], [task_changed(task, now) for task in claimed]))
+        return claimed
+
+    async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        """Take messages off the broker, right after the claim and however long the tasks then run.
+
+        A hint that led to no claim is acknowledged just the same: if there is still something to
+        do, the store will bring it up again.
+        """
+        if not deliveries:
+            return
         try:
             await self._broker.acknowledge(deliveries)
         except Unavailable as error:  # they will come again, and lead to no claim
             log.warning("%d messages not acknowledged: %s", len(deliveries), error)
-        self._window.give_back(delivery.message.queue for delivery in deliveries)
-        self._outlet.backlog.ring()
-        now = self._clock.now()
-        await self._announcer.announce(Changes([], [task_changed(task, now) for task in claimed]))
-        return claimed
+        self._outlet.make_room(delivery.message.queue for delivery in deliveries)
 
     async def _claim(
         self, worker: Worker, names: Collection[str], deliveries: Sequence[Delivery]

@@ -13,6 +13,9 @@ import pytest
 from tests.integration.processes import World, stopped, until, until_async
 
 
+STEPS = {"first", "second", "left", "right", "last"}
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return World(tmp_path)
@@ -56,7 +59,7 @@ async def test_a_run_survives_kill_9_and_every_step_has_its_effect(world: World,
     for trace in world.traces:
         effect, key, _ = trace.split()
         keys_by_effect.setdefault(effect.removeprefix("begin-"), set()).add(key)
-    assert keys_by_effect.keys() == {"first", "second", "left", "right", "last"} <= set(world.effects)
+    assert keys_by_effect.keys() == STEPS <= set(world.effects)
     assert all(len(keys) == 1 for keys in keys_by_effect.values())
     assert found["output"] == {"last": "last"}
     # The attempt that was cut off counts, and its failure is on record.

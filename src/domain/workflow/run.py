@@ -237,10 +237,9 @@ class Run:
         A request by name gets the latest version, so a later one may well mean another version.
         """
         mine, theirs = self.workflow, other.workflow
-        same_workflow = mine.name == theirs.name and (
-            mine.version != theirs.version or same_workflow(mine, theirs)
-        )
-        return same_workflow and same_json(self.input, other.input)
+        if mine.name != theirs.name or not same_json(self.input, other.input):
+            return False
+        return mine.version != theirs.version or same_workflow(mine, theirs)
 
     def after(self, event: RunEvent) -> RunState:
         """The state that the event leads to, or `IllegalTransition`."""

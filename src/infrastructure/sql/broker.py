@@ -6,7 +6,19 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Integer,
+    bindparam,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from cueline.application.ports.broker import Broker, Delivery, Message
 from cueline.application.ports.runtime import Clock
@@ -23,6 +35,32 @@ LONGEST_NAP = 1.0
 """How long a receiver sleeps before it looks for messages that are due again, in seconds."""
 
 _PUBLISH = insert_given(messages, ("task_id", "queue", "priority"))
+
+_QUEUES: BindParameter[str] = bindparam("the_queues", expanding=True)
+_MOMENT = bindparam("the_moment", type_=BigInteger)
+_available = (
+    messages.c.queue.in_(_QUEUES),
+    or_(messages.c.taken_until.is_(None), messages.c.taken_until <= _MOMENT),
+)
+
+_ANYTHING = select(exists().where(*_available))
+
+_TAKE = (
+    update(messages)
+    .where(
+        messages.c.id.in_(
+            select(messages.c.id)
+            .where(*_available)
+            .order_by(messages.c.priority, messages.c.id)
+            .limit(bindparam("the_limit", type_=Integer))
+            .scalar_subquery()
+        )
+    )
+    .values(taken_until=bindparam("until", type_=BigInteger))
+    .returning(messages.c.id, messages.c.task_id, messages.c.queue, messages.c.priority)
+)
+
+_DEPTH = select(func.count()).where(messages.c.queue == bindparam("the_queue"))
 
 _acknowledged = given()
 _ACKNOWLEDGE = delete(messages).where(
@@ -76,11 +114,13 @@ class SqliteBroker(Broker):
         deadline = loop.time() + wait
         while not self._closed:
             version = self._watch.version()
+            sure = self._published.is_set()
             self._published.clear()
-            if await self._anything(queues):
-                if found := await self._take(queues, limit):
-                    return found
-                continue  # another receiver was faster
+            # Unless a publish here says so, ask first: idling shall take no write lock.
+            if (sure or await self._anything(queues)) and (
+                found := await self._take(queues, limit)
+            ):
+                return found
             left = deadline - loop.time()
             if left <= 0:
                 break
@@ -96,9 +136,7 @@ class SqliteBroker(Broker):
 
     async def depth(self, queue: str) -> int:
         async with self._store.session(writing=False) as session:
-            result = await session.execute(
-                select(func.count()).select_from(messages).where(messages.c.queue == queue)
-            )
+            result = await session.execute(_DEPTH, {"the_queue": queue})
             return int(result.scalar)
 
     async def wipe(self) -> None:
@@ -120,36 +158,26 @@ class SqliteBroker(Broker):
     async def _anything(self, queues: Sequence[str]) -> bool:
         """Whether there is something to take; asked first, so that idling takes no write lock."""
         async with self._store.session(writing=False) as session:
-            result = await session.execute(select(exists().where(*self._available(queues))))
+            moment = to_microseconds(self._clock.now())
+            result = await session.execute(
+                _ANYTHING, {"the_queues": list(queues), "the_moment": moment}
+            )
             return bool(result.scalar)
 
     async def _take(self, queues: Sequence[str], limit: int) -> list[Delivery]:
-        until = to_microseconds(self._clock.now() + self._redelivery)
-        first = (
-            select(messages.c.id)
-            .where(*self._available(queues))
-            .order_by(messages.c.priority, messages.c.id)
-            .limit(limit)
-            .scalar_subquery()
-        )
-        take = (
-            update(messages)
-            .where(messages.c.id.in_(first))
-            .values(taken_until=until)
-            .returning(messages.c.id, messages.c.task_id, messages.c.queue, messages.c.priority)
-        )
+        now = self._clock.now()
+        until = to_microseconds(now + self._redelivery)
+        parameters = {
+            "the_queues": list(queues),
+            "the_moment": to_microseconds(now),
+            "the_limit": limit,
+            "until": until,
+        }
         async with self._store.session() as session:
-            taken = await session.execute(take, size=limit)
+            taken = await session.execute(_TAKE, parameters, size=limit)
         return [
             Delivery(Message(TaskId(task_id), queue, Priority(priority)), tag=f"{id}:{until}")
             for id, task_id, queue, priority in sorted(
                 taken, key=lambda row: (row.priority, row.id)
             )
         ]
-
-    def _available(self, queues: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
-        now = to_microseconds(self._clock.now())
-        return (
-            messages.c.queue.in_(queues),
-            or_(messages.c.taken_until.is_(None), messages.c.taken_until <= now),
-        )

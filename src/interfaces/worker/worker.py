@@ -148,6 +148,7 @@ class WorkerLoop:
             raise
         for task in await self._app.claim.take(worker, self._app.executor.names, deliveries):
             self._begin(task)
+        await self._app.claim.acknowledge(deliveries)
 
     async def _wait_for_room(self) -> None:
         """Wait for a free slot, and a moment longer for a batch of them.

@@ -97,7 +97,7 @@ async def _change(uow: UnitOfWork, tasks: dict[str, Task], chance: random.Random
     else:
         task = chance.choice(queued)
         if task.state is TaskState.RUNNING:
-            task = task.release(NOW)
+            task = task.release()
         else:
             task = chance.choice([task.cancel(NOW), task.claim(a_worker().id, NOW)])
         await uow.tasks.save_many([task])
