@@ -84,7 +84,7 @@ class Container(containers.DeclarativeContainer):
     catalogue = providers.Singleton(Catalogue, store, clock, definitions)
     window = providers.Singleton(Window, store, broker, clock)
     outlet = providers.Singleton(Outlet, store, broker, window, clock)
-    announcer = providers.Singleton(Announcer, outlet, bus)
+    announcer = providers.Singleton(Announcer, outlet, bus, clock)
     advancer = providers.Singleton(RunAdvancer, catalogue, checker, announcer)
 
     # --- use cases --------------------------------------------------------------------------------

@@ -192,7 +192,7 @@ class Harness:
         catalogue = Catalogue(store, clock, definitions)
         window = Window(store, broker, clock)
         outlet = Outlet(store, broker, window, clock)
-        announcer = Announcer(outlet, self.bus)
+        announcer = Announcer(outlet, self.bus, clock)
         advancer = RunAdvancer(catalogue, checker, announcer)
         settle = SettleTasks(store, advancer, announcer, clock, lambda: chance)
         register = RegisterWorkflows(store, catalogue)

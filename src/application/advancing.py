@@ -19,7 +19,7 @@ from cueline.application.ports.runtime import InputChecker
 from cueline.domain.attempt import Attempt
 from cueline.domain.definition import TaskDefinition
 from cueline.domain.errors import InvalidInput
-from cueline.domain.events import Event, task_changed
+from cueline.domain.events import Event
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import Purpose, RunId, step_task_id
 from cueline.domain.task import Origin, Task, TaskSpec, TaskState
@@ -84,7 +84,7 @@ class RunAdvancer:
                 pending.extend(await self._withdraw(uow, run_id, withdrawal, now, changes, starts))
         await self._start(uow, starts, now, changes)
         await uow.runs.append_history(facts)
-        changes.events.extend(facts)
+        changes.facts.extend(facts)
 
     async def _misfit(self, run: Run, command: StartTask) -> TaskFailed | None:
         """The failure of a step whose input turned out not to fit its handler."""
@@ -122,7 +122,7 @@ class RunAdvancer:
         added = await uow.tasks.add_many(reserved)
         ready = [task for task in reserved if task.id in added] + revived
         changes.ready.extend(ready)
-        changes.events.extend(task_changed(task, now) for task in ready)
+        changes.moved.extend(ready)
 
     async def _revive(
         self, uow: UnitOfWork, wanted: Mapping[str, Task], now: datetime
@@ -195,7 +195,7 @@ class RunAdvancer:
         ]
         await uow.journal.add_attempts(attempts)
         done = [task for task in cancelled if task.id not in stale]
-        changes.events.extend(task_changed(task, now) for task in done)
+        changes.moved.extend(done)
         steps = [start[1].step for start in unborn] + [wanted[task.id] for task in done]
         return [RunReport(run_id, TaskCancelled(step, Purpose.WORK)) for step in steps]
 

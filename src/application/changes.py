@@ -7,24 +7,31 @@ from dataclasses import dataclass, field
 
 from cueline.application.dispatch import Outlet
 from cueline.application.ports.events import EventBus
-from cueline.domain.events import Event
+from cueline.application.ports.runtime import Clock
+from cueline.domain.events import Event, task_changed
 from cueline.domain.task import Task
 
 
 @dataclass(slots=True)
 class Changes:
-    """Gathered inside a transaction: tasks that became ready, and the events to spread."""
+    """Gathered inside a transaction.
+
+    `ready` are tasks that a worker may take now; `moved`, tasks that came to another state;
+    `facts`, what else there is to tell.
+    """
 
     ready: list[Task] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
+    moved: list[Task] = field(default_factory=list)
+    facts: list[Event] = field(default_factory=list)
 
 
 class Announcer:
     """Tells the broker and the watchers what has been committed. Both are hints, not facts."""
 
-    def __init__(self, outlet: Outlet, bus: EventBus) -> None:
+    def __init__(self, outlet: Outlet, bus: EventBus, clock: Clock) -> None:
         self._outlet = outlet
         self._bus = bus
+        self._clock = clock
 
     async def prepare(self, queues: Collection[str]) -> None:
         """Learn how much room these queues have at the broker, before the transaction begins."""
@@ -35,8 +42,10 @@ class Announcer:
         return self._outlet.reserve(tasks)
 
     async def announce(self, changes: Changes) -> None:
-        """Publish what became ready, then spread the events. Call it after the commit."""
+        """Publish what became ready, then tell the watchers, if any. Call it after the commit."""
         if changes.ready:
             await self._outlet.publish(changes.ready)
-        if changes.events:
-            await self._bus.publish(changes.events)
+        if self._bus.is_watched and (changes.moved or changes.facts):
+            now = self._clock.now()
+            moved = [task_changed(task, now) for task in changes.moved]
+            await self._bus.publish(moved + changes.facts)

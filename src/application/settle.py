@@ -15,7 +15,6 @@ from cueline.application.changes import Announcer, Changes
 from cueline.application.outcomes import Outcome
 from cueline.application.ports.persistence import LogEntry, Store, UnitOfWork
 from cueline.application.ports.runtime import Chance, Clock
-from cueline.domain.events import task_changed
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import RunId, TaskId
 from cueline.domain.task import Task, TaskState
@@ -91,7 +90,7 @@ class SettleTasks:
         ]
         if attempts:
             await uow.journal.add_attempts(attempts)
-        changes.events.extend(task_changed(task, now) for task in accepted)
+        changes.moved.extend(accepted)
         changes.ready.extend(task for task in accepted if task.state is TaskState.QUEUED)
         await self._advance(uow, runs, accepted, now, changes)
         return Settled(tuple(accepted), frozenset(refused))

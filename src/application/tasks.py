@@ -23,7 +23,6 @@ from cueline.domain.errors import (
     Problem,
     UnknownTask,
 )
-from cueline.domain.events import task_changed
 from cueline.domain.identifiers import TaskId, check_name, check_text
 from cueline.domain.json import JsonObject, require_json
 from cueline.domain.retry import RetryPolicy
@@ -138,8 +137,7 @@ class SubmitTasks:
             if each_alone or not any(isinstance(result, Exception) for result in results):
                 await uow.commit()
                 changes.ready = [task for task in stored if task.id in added]
-        now = self._clock.now()
-        changes.events = [task_changed(task, now) for task in changes.ready]
+        changes.moved = changes.ready
         await self._announcer.announce(changes)
         return results
 
@@ -270,9 +268,8 @@ class SteerTasks:
                 if not stale:
                     await uow.commit()
             if not stale:
-                events = [task_changed(task, now) for task in moved]
                 ready = [task for task in moved if task.state is TaskState.QUEUED]
-                await self._announcer.announce(Changes(ready, events))
+                await self._announcer.announce(Changes(ready, moved))
                 return moved
         raise _contended(ids)
 

@@ -13,7 +13,7 @@ from cueline.application.ports.broker import Broker, Delivery
 from cueline.application.ports.persistence import LogEntry, Store
 from cueline.application.ports.runtime import Clock, IdGenerator
 from cueline.domain.errors import Unavailable, WorkerEvicted
-from cueline.domain.events import Event, Subject, task_changed
+from cueline.domain.events import Event, Subject
 from cueline.domain.identifiers import TaskId, WorkerId
 from cueline.domain.task import Task
 from cueline.domain.worker import LEASE, Worker, WorkerState
@@ -56,13 +56,12 @@ class ClaimTasks:
     ) -> list[Task]:
         """Claim the tasks that were hinted at. Do not cancel it: what it claimed must be run.
 
-        `names` are the tasks for which the worker has a handler; others are left to workers that do.
+        `names` are the tasks for which the worker has a handler; others are left alone.
         """
         if not deliveries:
             return []
         claimed = await self._claim(worker, names, deliveries)
-        now = self._clock.now()
-        await self._announcer.announce(Changes([], [task_changed(task, now) for task in claimed]))
+        await self._announcer.announce(Changes(moved=claimed))
         return claimed
 
     async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
@@ -211,4 +210,4 @@ class RecordLogs:
             )
             for entry in entries
         ]
-        await self._announcer.announce(Changes([], events))
+        await self._announcer.announce(Changes(facts=events))

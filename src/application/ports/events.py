@@ -20,6 +20,11 @@ class EventBus(Protocol):
         """End; closing twice is closing once. Subscriptions end."""
         ...
 
+    @property
+    def is_watched(self) -> bool:
+        """False if nobody can be listening, so that events need not even be made."""
+        ...
+
     async def publish(self, events: Sequence[Event]) -> None:
         """Tell the subscribers. Never waits for a slow one, and never fails for want of any."""
         ...

@@ -30,6 +30,10 @@ class MemoryEventBus(EventBus):
             for subscriber in subscribers:
                 subscriber.end()
 
+    @property
+    def is_watched(self) -> bool:
+        return bool(self._subscribers)
+
     async def publish(self, events: Sequence[Event]) -> None:
         for event in events:
             for subscriber in self._subscribers.get(event.id, ()):

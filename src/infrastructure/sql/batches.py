@@ -1,7 +1,8 @@
-"""Statements for many rows at once: the rows travel as one JSON parameter.
+"""Statements for many rows at once.
 
-One statement for a batch costs the driver and SQLAlchemy once what an `executemany` costs them for
-each row, and it can answer which rows it touched.
+On the hot path a row must not pass through SQLAlchemy's parameter processing, which costs more than
+the database does. A `Batch` is a Core statement compiled once, executed by the driver for rows of
+plain values; a list of identifiers travels as one JSON parameter.
 """
 
 from __future__ import annotations
@@ -10,36 +11,34 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, String, Table, bindparam, func, select, text
+from sqlalchemy import String, Table, UpdateBase, bindparam, func, select
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.sql.selectable import TableValuedAlias
 
-PARAMETER = "the_rows"
-
-
-def as_parameter(rows: Sequence[Sequence[Any]] | Collection[str]) -> dict[str, str]:
-    """Rows of plain JSON values, or a list of texts, as the statements below take them."""
-    return {PARAMETER: orjson.dumps(rows).decode()}
+PARAMETER = "the_values"
 
 
-def given() -> TableValuedAlias:
-    """The rows that were given, as a table with the one column `value`."""
-    return func.json_each(bindparam(PARAMETER, type_=String)).table_valued("value", name="given")
+class Batch:
+    """A statement to be executed for each of many rows, their values in the order of `names`."""
+
+    def __init__(self, statement: UpdateBase, names: Sequence[str]) -> None:
+        compiled = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"))
+        if compiled.positiontup != list(names):
+            raise ValueError(f"the statement takes {compiled.positiontup}, not {list(names)}")
+        self.sql = str(compiled)
 
 
-def field(rows: TableValuedAlias, position: int) -> ColumnElement[Any]:
-    """One value of each row."""
-    return func.json_extract(rows.c.value, text(f"'$[{position}]'"))
+def insert_batch(table: Table, columns: Sequence[str], *, or_ignore: bool = False) -> Batch:
+    """Insert rows of these columns, leaving out those that are there already if so told."""
+    insert = sqlite.insert(table).values({name: bindparam(name) for name in columns})
+    return Batch(insert.on_conflict_do_nothing() if or_ignore else insert, columns)
+
+
+def as_parameter(values: Collection[str]) -> dict[str, str]:
+    """A list of texts, as `among_given` takes it."""
+    return {PARAMETER: orjson.dumps(list(values)).decode()}
 
 
 def among_given() -> Any:
     """The given texts, for `column.in_(...)`."""
-    return select(given().c.value).scalar_subquery()
-
-
-def insert_given(table: Table, columns: Sequence[str]) -> sqlite.Insert:
-    """Insert the given rows, their values in the order of `columns`."""
-    rows = given()
-    values = select(*(field(rows, position) for position in range(len(columns))))
-    # SQLite's grammar needs a WHERE here, lest ON CONFLICT be taken for a join's condition.
-    return sqlite.insert(table).from_select(list(columns), values.where(text("true")))
+    given = func.json_each(bindparam(PARAMETER, type_=String)).table_valued("value", name="given")
+    return select(given.c.value).scalar_subquery()

@@ -16,7 +16,6 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    tuple_,
     update,
 )
 
@@ -24,7 +23,7 @@ from cueline.application.ports.broker import Broker, Delivery, Message
 from cueline.application.ports.runtime import Clock
 from cueline.domain.identifiers import TaskId
 from cueline.domain.task import Priority
-from cueline.infrastructure.sql.batches import as_parameter, field, given, insert_given
+from cueline.infrastructure.sql.batches import Batch, insert_batch
 from cueline.infrastructure.sql.store import SqliteStore
 from cueline.infrastructure.sql.tables import messages
 from cueline.infrastructure.sql.types import to_microseconds
@@ -34,7 +33,7 @@ REDELIVERY = timedelta(seconds=30)
 LONGEST_NAP = 1.0
 """How long a receiver sleeps before it looks for messages that are due again, in seconds."""
 
-_PUBLISH = insert_given(messages, ("task_id", "queue", "priority"))
+_PUBLISH = insert_batch(messages, ("task_id", "queue", "priority"))
 
 _QUEUES: BindParameter[str] = bindparam("the_queues", expanding=True)
 _MOMENT = bindparam("the_moment", type_=BigInteger)
@@ -62,11 +61,11 @@ _TAKE = (
 
 _DEPTH = select(func.count()).where(messages.c.queue == bindparam("the_queue"))
 
-_acknowledged = given()
-_ACKNOWLEDGE = delete(messages).where(
-    tuple_(messages.c.id, messages.c.taken_until).in_(
-        select(field(_acknowledged, 0), field(_acknowledged, 1)).select_from(_acknowledged)
-    )
+_ACKNOWLEDGE = Batch(
+    delete(messages).where(
+        messages.c.id == bindparam("the_id"), messages.c.taken_until == bindparam("the_receipt")
+    ),
+    ["the_id", "the_receipt"],
 )
 
 
@@ -102,9 +101,9 @@ class SqliteBroker(Broker):
     async def publish(self, new: Sequence[Message]) -> None:
         if not new:
             return
-        rows = [[message.task_id, message.queue, message.priority.value] for message in new]
+        rows = [(message.task_id, message.queue, message.priority.value) for message in new]
         async with self._store.session() as session:
-            await session.execute(_PUBLISH, as_parameter(rows), size=len(rows))
+            await session.write_many(_PUBLISH, rows)
         self._published.set()
 
     async def receive(self, queues: Sequence[str], limit: int, wait: float) -> list[Delivery]:
@@ -130,9 +129,11 @@ class SqliteBroker(Broker):
     async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         if not deliveries:
             return
-        rows = [[int(part) for part in delivery.tag.split(":")] for delivery in deliveries]
+        receipts = [delivery.tag.split(":") for delivery in deliveries]
         async with self._store.session() as session:
-            await session.execute(_ACKNOWLEDGE, as_parameter(rows), size=len(rows))
+            await session.write_many(
+                _ACKNOWLEDGE, [(int(id), int(until)) for id, until in receipts]
+            )
 
     async def depth(self, queue: str) -> int:
         async with self._store.session(writing=False) as session:
@@ -174,7 +175,7 @@ class SqliteBroker(Broker):
             "until": until,
         }
         async with self._store.session() as session:
-            taken = await session.execute(_TAKE, parameters, size=limit)
+            taken = await session.execute(_TAKE, parameters)
         return [
             Delivery(Message(TaskId(task_id), queue, Priority(priority)), tag=f"{id}:{until}")
             for id, task_id, queue, priority in sorted(

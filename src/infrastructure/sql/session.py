@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from cueline.domain.errors import Unavailable
+from cueline.infrastructure.sql.batches import Batch
 
 T = TypeVar("T")
 
@@ -61,13 +62,19 @@ class Session(Protocol):
 
     dialect: str
 
-    async def execute(
-        self, statement: Executable, parameters: Parameters | None = None, *, size: int = 1
-    ) -> Rows:
+    async def execute(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
         """Execute a statement that finds its rows by an index, once or for each set of parameters.
 
-        `size` says how many rows it is about. `Unavailable` when the database does not answer.
+        `Unavailable` when the database does not answer.
         """
+        ...
+
+    async def write_many(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> int:
+        """Execute a batch for rows of plain values; how many rows were changed in all."""
+        ...
+
+    async def write_each(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> list[bool]:
+        """Execute a batch of which each row changes one row or none; which did, in order."""
         ...
 
     async def scan(self, statement: Executable, parameters: Parameters | None = None) -> Rows:

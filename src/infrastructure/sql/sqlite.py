@@ -9,7 +9,7 @@ disk. Nor does the loop ever wait for another process's lock: it tries again a l
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from cueline.domain.errors import Unavailable
+from cueline.infrastructure.sql.batches import Batch
 from cueline.infrastructure.sql.session import Parameters, Rows, Session, translated
 
 T = TypeVar("T")
@@ -31,7 +32,7 @@ SHORTEST_WAIT, LONGEST_WAIT = 0.001, 0.02
 """How long a writer waits before it tries again for the lock, doubling, in seconds."""
 
 BRIEF = 250
-"""How many rows a statement may be about on the event loop; larger batches go to a thread."""
+"""How many rows may be written on the event loop; larger batches go to a thread."""
 
 PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -91,11 +92,11 @@ class Line:
             return
         if self._writing:
             if durable is not self._durable:
-                self._say(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                self.say(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 self._durable = durable
             await self._take_lock()
         else:
-            self._say("BEGIN")
+            self.say("BEGIN")
         self._began = True
 
     def briefly(self, work: Callable[[Connection], T]) -> T:
@@ -115,7 +116,7 @@ class Line:
         if not self._began:
             return
         if self._durable:
-            await self.aside(lambda: self._say("COMMIT"))
+            await self.aside(lambda: self.say("COMMIT"))
         else:
             self.briefly(lambda connection: connection.exec_driver_sql("COMMIT"))
         self._began = False
@@ -127,7 +128,7 @@ class Line:
         if self._began:
             self._began = False
             if self._is_open_in_driver():
-                self._say("ROLLBACK")
+                self.say("ROLLBACK")
 
     async def _take_lock(self) -> None:
         loop = asyncio.get_running_loop()
@@ -135,7 +136,7 @@ class Line:
         wait = SHORTEST_WAIT
         while True:
             try:
-                self._say("BEGIN IMMEDIATE")
+                self.say("BEGIN IMMEDIATE")
             except OperationalError as error:
                 if "locked" not in str(error.orig):
                     with translated():
@@ -147,7 +148,8 @@ class Line:
             await asyncio.sleep(wait)
             wait = min(wait * 2, LONGEST_WAIT)
 
-    def _say(self, statement: str) -> None:
+    def say(self, statement: str) -> None:
+        """Execute a statement that answers nothing, here and now."""
         self._known().exec_driver_sql(statement)
 
     def _is_open_in_driver(self) -> bool:
@@ -156,9 +158,9 @@ class Line:
     def _connect(self) -> None:
         self._connection = self._engine.connect()
         if self._writing:
-            self._say("PRAGMA busy_timeout = 0")  # `_take_lock` waits instead
+            self.say("PRAGMA busy_timeout = 0")  # `_take_lock` waits instead
         else:
-            self._say("PRAGMA query_only = ON")
+            self.say("PRAGMA query_only = ON")
 
     def _known(self) -> Connection:
         if self._connection is None:
@@ -175,14 +177,35 @@ class SqliteSession(Session):
         self._line = line
         self._durable = durable
 
-    async def execute(
-        self, statement: Executable, parameters: Parameters | None = None, *, size: int = 1
-    ) -> Rows:
-        """Execute a statement: here if it is brief, on the thread if it is about many rows."""
-        if size > BRIEF or (isinstance(parameters, list) and len(parameters) > BRIEF):
-            return await self.scan(statement, parameters)
+    async def execute(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
+        """Execute a brief statement, here."""
         await self._line.begin(self._durable)
         return self._line.briefly(lambda connection: _fetch(connection, statement, parameters))
+
+    async def write_many(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> int:
+        """Execute a batch: here if it is brief, on the thread if it is large."""
+        if not rows:
+            return 0
+        await self._line.begin(self._durable)
+        if len(rows) <= BRIEF:
+            return self._line.briefly(lambda connection: _write(connection, batch, rows))
+        return await self._line.aside(
+            lambda: self._line.briefly(lambda connection: _write(connection, batch, rows))
+        )
+
+    async def write_each(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> list[bool]:
+        """Write all at once, which nearly always changes each; if not, go back and write singly."""
+        if len(rows) == 1:
+            return [await self.write_many(batch, rows) == 1]
+        await self._line.begin(self._durable)
+        self._line.say("SAVEPOINT a_batch")
+        count = await self.write_many(batch, rows)
+        if count != len(rows):
+            self._line.say("ROLLBACK TO SAVEPOINT a_batch")
+        self._line.say("RELEASE SAVEPOINT a_batch")
+        if count == len(rows):
+            return [True] * count
+        return [await self.write_many(batch, [row]) == 1 for row in rows]
 
     async def scan(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
         """Execute a statement that may look at many rows."""
@@ -190,6 +213,11 @@ class SqliteSession(Session):
         return await self._line.aside(
             lambda: self._line.briefly(lambda connection: _fetch(connection, statement, parameters))
         )
+
+
+def _write(connection: Connection, batch: Batch, rows: Sequence[Sequence[Any]]) -> int:
+    result = connection.exec_driver_sql(batch.sql, [tuple(row) for row in rows])
+    return result.rowcount
 
 
 def _fetch(connection: Connection, statement: Executable, parameters: Parameters | None) -> Rows:

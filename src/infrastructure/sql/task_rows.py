@@ -45,6 +45,9 @@ STATE_COLUMNS = (
 )
 COLUMNS = SPEC_COLUMNS + STATE_COLUMNS
 
+_PRIORITIES = {priority.value: priority for priority in Priority}
+_STATES = {state.value: state for state in TaskState}
+
 
 def spec_values(spec: TaskSpec) -> list[Any]:
     """The values of `SPEC_COLUMNS`."""
@@ -119,7 +122,7 @@ def task_of(row: Sequence[Any]) -> Task:
         input=orjson.loads(input),
         created_at=from_microseconds(created_at),
         queue=queue,
-        priority=Priority(priority),
+        priority=_PRIORITIES[priority],
         retry=rows.retry_policy(retry),
         timeout=None if timeout is None else timedelta(seconds=timeout),
         key=key,
@@ -130,7 +133,7 @@ def task_of(row: Sequence[Any]) -> Task:
         spec=spec,
         run_at=from_microseconds(run_at),
         dispatch_at=_moment(dispatch_at),
-        state=TaskState(state),
+        state=_STATES[state],
         version=version,
         dispatches=dispatches,
         attempt=attempt,

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from cueline.domain.task import Priority, TaskState
-from cueline.infrastructure.sql.batches import among_given, field, given, insert_given
+from cueline.infrastructure.sql.batches import Batch, among_given, insert_batch
 from cueline.infrastructure.sql.tables import queue_names, queues, tasks, workers
 from cueline.infrastructure.sql.task_rows import COLUMNS, STATE_COLUMNS
 
@@ -31,29 +31,26 @@ _LIMIT: BindParameter[int] = bindparam("the_limit")
 
 ALL_COLUMNS: Select[*tuple[Any, ...]] = select(*(tasks.c[name] for name in COLUMNS))
 
-ADD = insert_given(tasks, COLUMNS).on_conflict_do_nothing().returning(tasks.c.id)
-"""Insert the given rows of `COLUMNS`; answers the ids of those inserted."""
+ADD = insert_batch(tasks, COLUMNS, or_ignore=True)
 
-ADD_QUEUES = insert_given(queue_names, ("name",)).on_conflict_do_nothing()
+ADD_QUEUES = insert_batch(queue_names, ("name",), or_ignore=True)
 
-_changed = given()
-SAVE = (
+SAVE = Batch(
     update(tasks)
-    .values({name: field(_changed, place) for place, name in enumerate(STATE_COLUMNS, start=2)})
-    .where(tasks.c.id == field(_changed, 0), tasks.c.version == field(_changed, 1))
-    .returning(tasks.c.id)
+    .values({name: bindparam(f"new_{name}") for name in STATE_COLUMNS})
+    .where(tasks.c.id == bindparam("the_id"), tasks.c.version == bindparam("version_before")),
+    [*(f"new_{name}" for name in STATE_COLUMNS), "the_id", "version_before"],
 )
-"""Update by rows of id, version before, `STATE_COLUMNS`; answers the ids of those updated."""
 
-_handed = given()
-SET_DISPATCHED = (
+SET_DISPATCHED = Batch(
     update(tasks)
-    .values(dispatch_at=field(_handed, 1), dispatches=tasks.c.dispatches + 1)
+    .values(dispatch_at=bindparam("again_at"), dispatches=tasks.c.dispatches + literal_column("1"))
     .where(
-        tasks.c.id == field(_handed, 0),
-        tasks.c.state == TaskState.QUEUED.value,
-        tasks.c.dispatch_at < field(_handed, 1),
-    )
+        tasks.c.id == bindparam("the_id"),
+        literal_column("state") == literal_column(f"'{TaskState.QUEUED}'"),
+        tasks.c.dispatch_at < bindparam("later_than"),
+    ),
+    ["again_at", "the_id", "later_than"],
 )
 
 SET_DUE = (
@@ -70,14 +67,11 @@ BY_IDS = ALL_COLUMNS.where(tasks.c.id.in_(among_given()))
 BY_KEYS = ALL_COLUMNS.where(tasks.c.key.in_(among_given()), tasks.c.key.is_not(None))
 VERSIONS = select(tasks.c.id, tasks.c.version).where(tasks.c.id.in_(among_given()))
 
-ORPHANS = (
-    ALL_COLUMNS.where(
-        _IS_RUNNING,
-        ~exists().where(workers.c.id == tasks.c.worker_id, workers.c.state == "live"),
-    )
-    .order_by(tasks.c.id)
-    .limit(_LIMIT)
-)
+ORPHANS = ALL_COLUMNS.where(
+    _IS_RUNNING,
+    ~exists().where(workers.c.id == tasks.c.worker_id, workers.c.state == "live"),
+).limit(_LIMIT)
+"""In no order: one by id would make the planner walk the whole table."""
 
 # One range of the index for each priority.
 DUE = union_all(

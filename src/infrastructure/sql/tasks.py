@@ -35,8 +35,9 @@ class SqlTasks(TaskRepository):
         if not new:
             return set()
         await self._note_queues({task.spec.queue for task in new})
-        values = [spec_values(task.spec) + state_values(task) for task in new]
-        return await self._touched(statements.ADD, values)
+        rows = [(*spec_values(task.spec), *state_values(task)) for task in new]
+        written = await self._session.write_each(statements.ADD, rows)
+        return {task.id for task, was_new in zip(new, written, strict=True) if was_new}
 
     async def get_many(self, ids: Collection[TaskId]) -> list[Task]:
         return await self._select(statements.BY_IDS, ids)
@@ -47,9 +48,9 @@ class SqlTasks(TaskRepository):
     async def save_many(self, changed: Sequence[Task]) -> set[TaskId]:
         if not changed:
             return set()
-        values = [[task.id, task.version - 1, *state_values(task)] for task in changed]
-        written = await self._touched(statements.SAVE, values)
-        return {task.id for task in changed} - written
+        rows = [(*state_values(task), task.id, task.version - 1) for task in changed]
+        written = await self._session.write_each(statements.SAVE, rows)
+        return {task.id for task, was_saved in zip(changed, written, strict=True) if not was_saved}
 
     async def due(self, queue: str, now: datetime, limit: int) -> list[DueTask]:
         result = await self._session.execute(
@@ -72,15 +73,15 @@ class SqlTasks(TaskRepository):
 
     async def set_dispatched(self, handed: Mapping[TaskId, datetime]) -> None:
         if handed:
-            values = [[id, to_microseconds(again)] for id, again in handed.items()]
-            await self._session.execute(
-                statements.SET_DISPATCHED, as_parameter(values), size=len(values)
+            moments = ((id, to_microseconds(again)) for id, again in handed.items())
+            await self._session.write_many(
+                statements.SET_DISPATCHED, [(again, id, again) for id, again in moments]
             )
 
     async def set_due(self, ids: Collection[TaskId], now: datetime) -> None:
         if ids:
-            parameters = as_parameter(list(ids)) | {"the_moment": to_microseconds(now)}
-            await self._session.execute(statements.SET_DUE, parameters, size=len(ids))
+            parameters = as_parameter(ids) | {"the_moment": to_microseconds(now)}
+            await self._session.execute(statements.SET_DUE, parameters)
 
     async def orphans(self, limit: int) -> list[Task]:
         result = await self._session.execute(statements.ORPHANS, {"the_limit": limit})
@@ -89,9 +90,7 @@ class SqlTasks(TaskRepository):
     async def versions(self, ids: Collection[TaskId]) -> dict[TaskId, int]:
         if not ids:
             return {}
-        result = await self._session.execute(
-            statements.VERSIONS, as_parameter(list(ids)), size=len(ids)
-        )
+        result = await self._session.execute(statements.VERSIONS, as_parameter(ids))
         return {TaskId(row[0]): row[1] for row in result}
 
     async def search(self, wanted: TaskFilter, page: Page, now: datetime) -> list[Task]:
@@ -114,22 +113,16 @@ class SqlTasks(TaskRepository):
             counts.setdefault(row[0], {})[row[1]] = row[2]
         return counts
 
-    async def _touched(self, statement: Executable, values: Sequence[Sequence[Any]]) -> set[TaskId]:
-        result = await self._session.execute(statement, as_parameter(values), size=len(values))
-        return {TaskId(row[0]) for row in result}
-
     async def _select(self, query: Executable, values: Collection[str]) -> list[Task]:
         if not values:
             return []
-        result = await self._session.execute(query, as_parameter(list(values)), size=len(values))
+        result = await self._session.execute(query, as_parameter(values))
         return [task_of(row) for row in result]
 
     async def _note_queues(self, names: set[str]) -> None:
         new = names - self._known_queues - self._new_queues
         if new:
-            await self._session.execute(
-                statements.ADD_QUEUES, as_parameter([[name] for name in sorted(new)])
-            )
+            await self._session.write_many(statements.ADD_QUEUES, [(name,) for name in sorted(new)])
             self._new_queues |= new
 
 
