@@ -124,7 +124,7 @@ class BrittleStore(MemoryStore):
     failing_commit: Exception | None = None
     failing_read: Exception | None = None
 
-    def write(self) -> UnitOfWork:
+    def write(self, *, durable: bool = True) -> UnitOfWork:
         error, self.failing_commit = self.failing_commit, None
         return super().write() if error is None else _FailingCommit(super().write(), error)
 

@@ -180,7 +180,7 @@ class Outlet:
 
     async def _make_due(self, ids: Sequence[TaskId]) -> None:
         try:
-            async with self._store.write() as uow:
+            async with self._store.write(durable=False) as uow:
                 await uow.tasks.set_due(ids, self._clock.now())
                 await uow.commit()
         except Unavailable as error:
@@ -232,7 +232,7 @@ class DispatchTasks:
             return []
         messages: list[Message] = []
         handed: dict[TaskId, datetime] = {}
-        async with self._store.write() as uow:
+        async with self._store.write(durable=False) as uow:
             for name, count in open_queues.items():
                 found = await uow.tasks.due(name, now, count)
                 self._window.put_back(name, count - len(found))

@@ -159,7 +159,7 @@ class KeepWorkers:
         the worker is no longer live: everything it holds has gone to others.
         """
         now = self._clock.now()
-        async with self._store.write() as uow:
+        async with self._store.write(durable=False) as uow:
             known = await uow.workers.get(worker.id)
             if known is None or known.state is not WorkerState.LIVE:
                 raise WorkerEvicted(worker.id)

@@ -323,8 +323,13 @@ class Store(Protocol):
         """End; closing twice is closing once. Units of work that are open may fail."""
         ...
 
-    def write(self) -> UnitOfWork:
-        """A unit of work that may change things."""
+    def write(self, *, durable: bool = True) -> UnitOfWork:
+        """A unit of work that may change things.
+
+        One that is not `durable` does not wait for the disk: a loss of power may undo it, although
+        a crash of the process does not. It is for what the system mends by itself: when a message
+        was sent, when a lease was renewed.
+        """
         ...
 
     def read(self) -> UnitOfWork:

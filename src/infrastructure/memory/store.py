@@ -33,7 +33,7 @@ class MemoryStore(Store):
     async def close(self) -> None:
         """Nothing to close: what is stored lasts as long as this object."""
 
-    def write(self) -> UnitOfWork:
+    def write(self, *, durable: bool = True) -> UnitOfWork:
         return _Writing(self)
 
     def read(self) -> UnitOfWork:

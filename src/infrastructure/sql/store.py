@@ -64,9 +64,9 @@ class SqliteStore(Store):
         for line in lines:
             await asyncio.to_thread(line.close)
 
-    def write(self) -> UnitOfWork:
+    def write(self, *, durable: bool = True) -> UnitOfWork:
         """A unit of work that holds the database's write lock from its first statement on."""
-        return SqlUnitOfWork(self._writers, self._memory)
+        return SqlUnitOfWork(self._writers, self._memory, durable=durable)
 
     def read(self) -> UnitOfWork:
         """A unit of work that sees the database as it is at its first statement."""

@@ -6,14 +6,13 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
 from functools import partial
 
 from cueline.application.application import Application
-from cueline.application.batching import GroupCommit
 from cueline.application.context import Context, Report, Snooze
 from cueline.application.outcomes import Failed, Outcome, Released, Snoozed, Succeeded
 from cueline.application.ports.broker import Delivery
@@ -43,6 +42,9 @@ BATCH_SHARE = 4
 
 BATCH_WAIT = 0.005
 """How long a worker waits for more of its slots to become free, in seconds."""
+
+MOST_SETTLED = 500
+"""How many tasks are settled in one transaction."""
 
 RELEASE_PATIENCE = 5.0
 """How long tasks that are given back may take to stop and be written, in seconds."""
@@ -96,7 +98,8 @@ class WorkerLoop:
         self._running = 0
         self._room = asyncio.Event()
         self._reports: deque[LogEntry] = deque()
-        self._settle = GroupCommit[Outcome, None](self._settle_many)
+        self._finished: deque[Outcome] = deque()
+        self._any_finished = asyncio.Event()
         self._worker: Worker | None = None
         self._receiving: asyncio.Task[list[Delivery]] | None = None
         self._stopping = asyncio.Event()
@@ -107,6 +110,7 @@ class WorkerLoop:
         background = [
             asyncio.create_task(self._beat_forever(), name="heartbeat"),
             asyncio.create_task(self._flush_forever(), name="journal"),
+            asyncio.create_task(self._settle_forever(), name="settle"),
         ]
         claiming = asyncio.create_task(self._claim_until_stopped(), name="claim")
         try:
@@ -189,13 +193,16 @@ class WorkerLoop:
             held.finished = True
             self._running -= 1
             self._room.set()
-        try:
-            if outcome is not None:
-                await self._settle_surely(outcome)
-        finally:
-            if self._held.get(task.id) is held:
-                del self._held[task.id]
-            self._room.set()
+        if outcome is None:
+            self._forget(held)
+        else:
+            self._finished.append(outcome)
+            self._any_finished.set()
+
+    def _forget(self, held: _Held) -> None:
+        if self._held.get(held.task.id) is held:
+            del self._held[held.task.id]
+        self._room.set()
 
     async def _attempt(self, held: _Held) -> Outcome | None:
         """Run the handler and say how it ended; None if that is nobody's business any more."""
@@ -226,23 +233,38 @@ class WorkerLoop:
 
     # --- settling ---------------------------------------------------------------------------------
 
-    async def _settle_surely(self, outcome: Outcome) -> None:
+    async def _settle_forever(self) -> None:
+        """Settle what has finished, all there is at a time: the busier, the larger the batch."""
+        while True:
+            await self._any_finished.wait()
+            self._any_finished.clear()
+            while self._finished:
+                count = min(len(self._finished), MOST_SETTLED)
+                await self._settle([self._finished.popleft() for _ in range(count)])
+
+    async def _settle(self, outcomes: Sequence[Outcome]) -> None:
         """Settle, however long the store is away. Should we be evicted, the fence refuses."""
         while True:
             try:
-                await self._settle(outcome)
+                await self._settle_once(outcomes)
             except Unavailable as error:
-                log.warning("cannot settle task %s yet: %s", outcome.task.id, error)
+                log.warning("cannot settle %d tasks yet: %s", len(outcomes), error)
                 await asyncio.sleep(PAUSE)
+                continue
             except Exception:
-                log.exception(
-                    "task %s could not be settled; it is left to recovery", outcome.task.id
-                )
-                return
-            else:
-                return
+                if len(outcomes) == 1:
+                    log.exception("task %s not settled; it is left", outcomes[0].task.id)
+                else:  # something in it is poison: the others must not suffer from it
+                    for outcome in outcomes:
+                        await self._settle([outcome])
+                    return
+            for outcome in outcomes:
+                held = self._held.get(outcome.task.id)
+                if held is not None and held.task is outcome.task:
+                    self._forget(held)
+            return
 
-    async def _settle_many(self, outcomes: Sequence[Outcome]) -> Sequence[None]:
+    async def _settle_once(self, outcomes: Sequence[Outcome]) -> None:
         entries = self._take_reports()
         try:
             settled = await self._app.settle(outcomes, entries)
@@ -252,7 +274,6 @@ class WorkerLoop:
         for id in settled.refused:
             log.warning("task %s has moved on: the outcome of this attempt is refused", id)
         await self._app.record.show(entries)
-        return [None] * len(outcomes)
 
     def _take_report(self, task: Task, report: Report) -> None:
         """Called by handlers, from any thread."""
@@ -322,14 +343,18 @@ class WorkerLoop:
         grace = self._options.grace.total_seconds()
         if self._held:
             log.info("stopping: %d tasks have %g s to finish", len(self._held), grace)
-            await asyncio.wait(self._runners(), timeout=grace)
+        await self._wait_until_empty(grace)
         for held in list(self._held.values()):
             held.interrupt(_Interruption.RELEASED)
-        if self._held:
-            await asyncio.wait(self._runners(), timeout=RELEASE_PATIENCE)
+        await self._wait_until_empty(RELEASE_PATIENCE)
 
-    def _runners(self) -> list[asyncio.Task[None]]:
-        return [held.runner for held in self._held.values()]
+    async def _wait_until_empty(self, seconds: float) -> None:
+        """Wait until everything that is held has been settled, or the time is up."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._held:
+                    self._room.clear()
+                    await self._room.wait()
 
     async def _say_goodbye(self) -> None:
         try:
