@@ -46,19 +46,19 @@ def main() -> int:
     """Run the benchmark; 1 if a figure misses what is promised."""
     options = _options()
     console = Console()
-    figures: dict[str, dict[str, float]] = {}
+    medians: dict[str, dict[str, float]] = {}
     for store in options.stores:
         rounds = []
         for number in range(options.rounds):
             console.print(f"[dim]{store}: round {number + 1} of {options.rounds}[/]")
             rounds.append(uvloop.run(_measure(store, options.tasks, options.slots)))
-        figures[store] = {
-            name: statistics.median(round[name] for round in rounds) for name in UNITS
+        medians[store] = {
+            name: statistics.median(figures[name] for figures in rounds) for name in UNITS
         }
-    console.print(_table(figures, options))
+    console.print(_table(medians, options))
     if options.json is not None:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
-    return _verdict(figures, console)
+        options.json.write_text(json.dumps(medians, indent=2) + "\n")
+    return _verdict(medians, console)
 
 
 async def _measure(store: str, count: int, slots: int) -> dict[str, float]:

@@ -45,6 +45,7 @@ class Connection:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._exit: AsyncExitStack | None = None
         self._opening = threading.Lock()
+        self._registered: set[tuple[str, int]] = set()
 
     # --- opening and closing ----------------------------------------------------------------------
 
@@ -53,6 +54,7 @@ class Connection:
         self._application = application
         self._loop = asyncio.get_running_loop()
         self._exit = None
+        self._registered.clear()
 
     def unbind(self) -> None:
         """Forget it again."""
@@ -128,7 +130,10 @@ class Connection:
         """Register the workflow if need be, and start a run of it."""
         from cueline.application.workflows import Start
 
-        await application.register(workflow)
+        version = (workflow.name, workflow.version)
+        if version not in self._registered:
+            await application.register(workflow)
+            self._registered.add(version)
         [started] = await application.start([Start(workflow, to_jsonable_python(input), key)])
         return started
 

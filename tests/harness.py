@@ -295,7 +295,9 @@ class Harness:
             hints = await self.app.claim.receive(worker, 1, 0)
             if not hints:
                 break
-            for task in await self.app.claim.take(worker, self.executor.names, hints):
+            claimed = await self.app.claim.take(worker, self.executor.names, hints)
+            await self.app.claim.acknowledge(hints)
+            for task in claimed:
                 settled.extend((await self.settle(await self.perform(task))).accepted)
         return settled
 

@@ -57,6 +57,13 @@ class ListingContract(StoreSuite):
         async with store.read() as uow:
             assert await uow.tasks.search(TaskFilter(queued, scheduled=True), Page(), LATER) == []
 
+    async def test_only_queued_tasks_are_split_by_their_run_time(self, store: Store) -> None:
+        waiting, scheduled, failed = a_task(), a_task(run_at=LATER), a_task(state=TaskState.FAILED)
+        await put(store, waiting, scheduled, failed)
+        states = (TaskState.QUEUED, TaskState.FAILED)
+        found = await _search(store, TaskFilter(states, scheduled=True))
+        assert {task.id for task in found} == {scheduled.id, failed.id}
+
     async def test_filters_narrow_one_another(self, store: Store) -> None:
         run = RunId(a_run().id)
         wanted = a_task(queue="mail", name="send", tags=("red", "x"), origin=Origin(run, "one"))

@@ -12,7 +12,6 @@ import pytest
 
 from tests.integration.processes import World, stopped, until, until_async
 
-
 STEPS = {"first", "second", "left", "right", "last"}
 
 

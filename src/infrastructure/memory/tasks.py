@@ -184,7 +184,11 @@ def _fits(task: Task, wanted: TaskFilter, now: datetime) -> bool:
     spec = task.spec
     return (
         (not wanted.states or task.state in wanted.states)
-        and (wanted.scheduled is None or task.is_scheduled(now) is wanted.scheduled)
+        and (
+            wanted.scheduled is None
+            or task.state is not TaskState.QUEUED
+            or task.is_scheduled(now) is wanted.scheduled
+        )
         and (wanted.queue is None or spec.queue == wanted.queue)
         and (wanted.name is None or spec.name == wanted.name)
         and (wanted.tag is None or wanted.tag in spec.tags)
