@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import uvloop
+
 from cueline.interfaces.cli import Check, Entry, Options, build_cli
 from cueline.loading import load_app, load_settings
 
@@ -77,6 +79,7 @@ async def _run(settings: Settings, app: App | None) -> None:
 
 def main() -> None:
     """Run the command line."""
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     build_cli(House())()
 
 

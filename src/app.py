@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import (
@@ -320,6 +321,15 @@ class App:
 
     async def __aexit__(self, *_: object) -> None:
         await self.connection.close()
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[Self]:
+        """Run a worker and the dispatcher in this process while the block lasts.
+
+        For scripts and tests; a service runs `cueline serve` or `cueline worker`.
+        """
+        async with self.connection.working():
+            yield self
 
     def bind(self, application: Application) -> None:
         """Submit through an application that is open in this process, on the running event loop."""

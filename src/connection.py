@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Future
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic_core import to_jsonable_python
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from cueline.domain.errors import CuelineError
+from cueline.domain.errors import CuelineError, InvalidInput, Problem
 from cueline.domain.identifiers import RunId, TaskId
 from cueline.domain.json import Json
 from cueline.domain.task import TaskState
@@ -30,6 +30,9 @@ T = TypeVar("T")
 LOOK_INTERVAL = 0.5
 """How often a result is looked for when no event comes, in seconds: it may be made elsewhere."""
 
+TURN_INTERVAL = 0.01
+"""How often a call looks whether another one has opened the connection, in seconds."""
+
 
 class Connection:
     """An open `Application` and the event loop on which it lives.
@@ -45,6 +48,7 @@ class Connection:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._exit: AsyncExitStack | None = None
         self._opening = threading.Lock()
+        self._turn = threading.Lock()
         self._registered: set[tuple[str, int]] = set()
 
     # --- opening and closing ----------------------------------------------------------------------
@@ -63,8 +67,16 @@ class Connection:
 
     async def open(self) -> None:
         """Open a connection on the running loop, unless there is one."""
-        if self._is_open():
-            return
+        # First calls may come at the same moment, from one loop or several: only one may open.
+        while not self._turn.acquire(blocking=False):  # noqa: ASYNC110  # an Event has one loop
+            await asyncio.sleep(TURN_INTERVAL)
+        try:
+            if not self._is_open():
+                await self._open_here()
+        finally:
+            self._turn.release()
+
+    async def _open_here(self) -> None:
         from cueline.runtime import open_application  # loads the adapters
         from cueline.settings import Settings
 
@@ -80,6 +92,33 @@ class Connection:
         if exit_stack is not None:
             await exit_stack.aclose()
             self.unbind()
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Run a worker and the dispatcher here, and be connected to them."""
+        from cueline.runtime import serve  # loads the adapters
+        from cueline.settings import Role, Settings
+
+        settings = self._settings or Settings()
+        roles = (Role.WORKER, Role.DISPATCHER, Role.SCHEDULER)
+        stop, opened = asyncio.Event(), asyncio.Event()
+        running = asyncio.create_task(
+            serve(
+                settings.model_copy(update={"roles": roles}),
+                self._app,
+                stop,
+                opened=lambda _: opened.set(),
+            )
+        )
+        opening = asyncio.create_task(opened.wait())
+        await asyncio.wait({running, opening}, return_when=asyncio.FIRST_COMPLETED)
+        opening.cancel()
+        try:
+            if not running.done():
+                yield
+        finally:
+            stop.set()
+            await running  # and hear of what went wrong, if something did
 
     def _is_open(self) -> bool:
         return self._application is not None and not self._the_loop().is_closed()
@@ -134,7 +173,13 @@ class Connection:
         if version not in self._registered:
             await application.register(workflow)
             self._registered.add(version)
-        [started] = await application.start([Start(workflow, to_jsonable_python(input), key)])
+        try:
+            plain: Json = to_jsonable_python(input)
+        except PydanticSerializationError as error:
+            raise InvalidInput(
+                "the run cannot be started so", [Problem("input", str(error))]
+            ) from error
+        [started] = await application.start([Start(workflow, plain, key)])
         return started
 
     async def task_result(self, id: TaskId, timeout: timedelta | None) -> Json:

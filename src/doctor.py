@@ -17,7 +17,7 @@ STORE_NOTES = {
     "memory": "this process only; everything is gone when it ends",
 }
 BROKER_NOTES = {
-    "sqlite": "on the store's file; wakes other processes within some 10 ms",
+    "sqlite": "on the store's file; wakes other processes within 20 ms",
     "memory": "this process only; workers of other processes fall back on what is redispatched",
 }
 

@@ -37,7 +37,7 @@ def load_app(path: str | None) -> App | None:
     if path is None:
         return None
     module_name, _, attribute = path.partition(":")
-    if not module_name or not attribute:
+    if not module_name or not attribute or module_name.startswith("."):
         raise _unusable(path, "name it as module:attribute, for example shop.tasks:app")
     here = str(Path.cwd())
     if here not in sys.path:
@@ -45,10 +45,12 @@ def load_app(path: str | None) -> App | None:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name is None or not module_name.startswith(error.name):
-            raise
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise  # it is not the application that is missing, but something that it imports
         raise _unusable(path, f"there is no module {error.name!r} here or on sys.path") from error
-    found = getattr(module, attribute, None)
+    if not hasattr(module, attribute):
+        raise _unusable(path, f"there is no {attribute!r} in {module_name}")
+    found = getattr(module, attribute)
     if not isinstance(found, App):
         what = f"{attribute!r} in {module_name} is {type(found).__name__}, not a cueline.App"
         raise _unusable(path, what)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
+from contextlib import suppress
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cueline.domain.duration import duration
 from cueline.domain.errors import InvalidInput
+from cueline.domain.identifiers import check_name
 
 
 class Role(StrEnum):
@@ -41,6 +44,8 @@ def _listed(value: Any) -> Any:
 
 
 def _span(value: Any) -> Any:
+    with suppress(TypeError, ValueError):  # a variable is text, even if it holds a number
+        value = float(value)
     try:
         return duration(value)
     except InvalidInput as error:
@@ -81,9 +86,28 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{value!r} selects no store; use sqlite:///path/to/file.db or memory://"
             )
-        if scheme_of(value) == "sqlite" and not value.removeprefix("sqlite:///"):
-            raise ValueError("name the file, as in sqlite:///cueline.db")
+        if scheme_of(value) == "sqlite":
+            _, slashes, path = value.partition("sqlite:///")
+            if not slashes or not path:
+                raise ValueError("name the file after three slashes, as in sqlite:///cueline.db")
+            if path == ":memory:":  # each connection would get a database of its own
+                raise ValueError("sqlite:///:memory: cannot be shared; use memory://")
         return value
+
+    @field_validator("queues")
+    @classmethod
+    def _queues_have_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if problem := check_name(name, "queue"):
+                raise ValueError(problem.message)
+        return value
+
+    @field_validator("log_level")
+    @classmethod
+    def _log_level_is_known(cls, value: str) -> str:
+        if value.upper() not in logging.getLevelNamesMapping():
+            raise ValueError(f"{value!r} is no level; use DEBUG, INFO, WARNING or ERROR")
+        return value.upper()
 
     @field_validator("lease")
     @classmethod
@@ -101,6 +125,8 @@ class Settings(BaseSettings):
                 f"broker {self.broker!r} does not go with store {self.store!r}; "
                 f"use {THE_STORE}" + (f" or {choices}" if choices else "")
             )
+        if self.broker_kind == "sqlite" and self.broker not in (THE_STORE, self.store):
+            raise ValueError(f"the broker on SQLite is on the store's own file: use {THE_STORE}")
         return self
 
     @property

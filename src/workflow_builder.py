@@ -45,6 +45,11 @@ class Value:
     def __repr__(self) -> str:
         return self._reference.expression
 
+    def __format__(self, _spec: str) -> str:
+        raise TypeError(
+            f"{self!r} is not known yet: give it to a step by itself, not within a text"
+        )
+
     def __iter__(self) -> Any:
         raise TypeError(f"{self!r} is not known before the workflow runs; a step has to go over it")
 
@@ -161,7 +166,9 @@ def _template(value: Any) -> Json:
         return value.replace("${", "$${")
     if isinstance(value, Mapping):
         return {str(key): _template(member) for key, member in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
+    if isinstance(value, (set, frozenset)):  # in an order that is the same in every process
+        value = sorted(value, key=repr)
+    if isinstance(value, (list, tuple)):
         return [_template(member) for member in value]
     plain: Json = to_jsonable_python(value)
     return plain if plain is value else _template(plain)

@@ -10,8 +10,8 @@ from cueline.application.ports.http import HttpClient
 from cueline.application.ports.mail import Mailer
 from cueline.application.ports.pdf import PdfRenderer
 from cueline.domain.duration import Duration, duration
-from cueline.domain.errors import HandlerError
-from cueline.domain.identifiers import RunId, TaskId
+from cueline.domain.errors import HandlerError, InvalidInput
+from cueline.domain.identifiers import RunId, TaskId, check_text
 from cueline.domain.json import Json, require_json
 from cueline.domain.task import Task
 
@@ -40,6 +40,9 @@ class Report:
     level: str
     message: str
     fields: dict[str, Json]
+
+
+LONGEST_LEVEL = 20
 
 
 @dataclass(slots=True)
@@ -122,6 +125,8 @@ class Context:
         self._report(level, message, fields)
 
     def _report(self, level: str, message: str, fields: dict[str, Json]) -> None:
+        if problem := check_text(level, "level", LONGEST_LEVEL):
+            raise InvalidInput("the log line cannot be kept", [problem])
         require_json(message, "message")
         require_json(fields, "fields")
         self.report(Report(level, message, fields))

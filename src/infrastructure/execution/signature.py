@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any, get_type_hints
 
@@ -81,7 +82,7 @@ class Signature:
         for parameter in self._parameters:
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                 open_ended = True
-            elif parameter.kind not in _CALLABLE_BY_NAME:
+            elif parameter.kind not in _CALLABLE_BY_NAME or _is_taken(parameter.name):
                 raise TypeError(f"{self._name}: parameter {parameter} cannot be given by name")
             else:
                 default = ... if parameter.default is parameter.empty else parameter.default
@@ -92,7 +93,10 @@ class Signature:
             protected_namespaces=(),
         )
         try:
-            return create_model(self._name.rpartition(".")[2], __config__=config, **fields)
+            with warnings.catch_warnings():
+                # A parameter may be called `copy` or `json`: only the model's values are used.
+                warnings.filterwarnings("ignore", "Field name .* shadows", UserWarning)
+                return create_model(self._name.rpartition(".")[2], __config__=config, **fields)
         except PydanticSchemaGenerationError as error:
             raise TypeError(f"{self._name}: {error.message}") from error
 
@@ -125,6 +129,11 @@ def encode_output(output: Any) -> Json:
 def _is_context(parameter: inspect.Parameter, hints: dict[str, Any]) -> bool:
     hint = hints.get(parameter.name)
     return hint is Context or (hint is None and parameter.name in ("ctx", "context"))
+
+
+def _is_taken(name: str) -> bool:
+    """Whether pydantic keeps such a name for itself and would make no field of it."""
+    return name.startswith("_") or name == "model_config"
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def translated() -> Iterator[None]:
     except UNAVAILABLE as error:
         raise Unavailable("the store", _first_line(error)) from error
     except DBAPIError as error:
-        if error.connection_invalidated:
+        if error.connection_invalidated or "not a database" in str(error.orig):
             raise Unavailable("the store", _first_line(error)) from error
         raise
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,6 +13,7 @@ from typing import Self
 from cueline.application.ports.persistence import Store, UnitOfWork
 from cueline.domain.errors import Unavailable
 from cueline.domain.workflow.definition import Workflow
+from cueline.infrastructure.retrying import retrying
 from cueline.infrastructure.sql.documents import Documents
 from cueline.infrastructure.sql.journal import SqlJournal
 from cueline.infrastructure.sql.registry import SqlDefinitions, SqlQueues, SqlWorkers, SqlWorkflows
@@ -22,6 +24,8 @@ from cueline.infrastructure.sql.sqlite import Line, SqliteSession, sqlite_engine
 from cueline.infrastructure.sql.tasks import SqlTasks
 
 READERS = 4
+
+OPENING_PATIENCE = timedelta(seconds=15)
 
 
 class SqliteStore(Store):
@@ -45,6 +49,17 @@ class SqliteStore(Store):
         if self._lines:
             return
         await asyncio.to_thread(self._make_folder)
+        # Several processes may start at once on a new file. While one of them puts it into
+        # write-ahead-log mode, SQLite refuses the others at once, whatever patience they asked for.
+        async for attempt in retrying("open the store", when=_is_locked, within=OPENING_PATIENCE):
+            with attempt:
+                try:
+                    await self._open()
+                except BaseException:
+                    await self.close()
+                    raise
+
+    async def _open(self) -> None:
         writer = await self._new_line(writing=True, name="cueline-writer")
         try:
             await writer.begin(durable=True)
@@ -95,6 +110,10 @@ class SqliteStore(Store):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise Unavailable("the store", f"cannot make {self.path.parent}: {error}") from error
+
+
+def _is_locked(error: BaseException) -> bool:
+    return isinstance(error, Unavailable) and "locked" in str(error)
 
 
 class Memory:

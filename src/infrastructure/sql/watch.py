@@ -6,8 +6,8 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
-INTERVAL = 0.01
-"""How often to look, in seconds: the latency between processes, for 0.1 % of a processor."""
+INTERVAL = 0.02
+"""How often to look, in seconds: half of it is the latency between processes, on average."""
 
 
 class FileWatch:

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import Enum, auto
 from functools import partial
 
 from cueline.application.application import Application
-from cueline.application.context import Context, Report, Snooze
-from cueline.application.outcomes import Failed, Outcome, Released, Snoozed, Succeeded
+from cueline.application.context import Context, Snooze
+from cueline.application.outcomes import Failed, Outcome, Snoozed, Succeeded
 from cueline.application.ports.broker import Delivery
 from cueline.application.ports.persistence import LogEntry
 from cueline.domain.errors import Unavailable, WorkerEvicted
@@ -22,6 +21,8 @@ from cueline.domain.failure import Failure
 from cueline.domain.identifiers import TaskId
 from cueline.domain.task import Task
 from cueline.domain.worker import BEATS_PER_LEASE, Worker
+from cueline.interfaces.worker.held import Held, Interruption
+from cueline.interfaces.worker.reports import Reports
 
 log = logging.getLogger(__name__)
 
@@ -53,31 +54,6 @@ RELEASE_PATIENCE = 5.0
 _UNLIMITED = nullcontext()
 
 
-class _Interruption(Enum):
-    """Why a handler was interrupted."""
-
-    REVOKED = auto()  # the task is no longer ours: say nothing
-    RELEASED = auto()  # the worker shuts down: give the task back
-
-
-@dataclass(slots=True)
-class _Held:
-    """A task that this worker holds, until its outcome is settled."""
-
-    task: Task
-    context: Context
-    runner: asyncio.Task[None]
-    interruption: _Interruption | None = None
-    finished: bool = False
-
-    def interrupt(self, why: _Interruption) -> None:
-        """Stop the handler. A finished one is left to settle."""
-        if not self.finished and self.interruption is None:
-            self.interruption = why
-            self.context.interruption.requested = True
-            self.runner.cancel()
-
-
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
     """How a worker works: as whom, from which queues, how many tasks at once, and its patience."""
@@ -94,19 +70,22 @@ class WorkerLoop:
     def __init__(self, application: Application, options: WorkerOptions) -> None:
         self._app = application
         self._options = options
-        self._held: dict[TaskId, _Held] = {}
+        self._held: dict[TaskId, Held] = {}
         self._running = 0
         self._room = asyncio.Event()
-        self._reports: deque[LogEntry] = deque()
+        self._reports = Reports(application.record, application.clock)
         self._finished: deque[Outcome] = deque()
         self._any_finished = asyncio.Event()
         self._worker: Worker | None = None
+        self._starting_over = asyncio.Lock()
         self._receiving: asyncio.Task[list[Delivery]] | None = None
         self._stopping = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then finish what is running, within the grace period."""
-        self._worker = await self._register()
+        self._worker = await self._register(stop)
+        if self._worker is None:
+            return
         background = [
             asyncio.create_task(self._beat_forever(), name="heartbeat"),
             asyncio.create_task(self._flush_forever(), name="journal"),
@@ -128,8 +107,6 @@ class WorkerLoop:
         while not self._stopping.is_set():
             try:
                 await self._claim()
-            except WorkerEvicted:
-                await self._start_over()
             except Unavailable as error:
                 log.warning("cannot claim: %s", error)
                 await asyncio.sleep(PAUSE)
@@ -141,16 +118,23 @@ class WorkerLoop:
         await self._wait_for_room()
         if self._stopping.is_set():
             return
-        worker = self._known_worker()
-        free = self._free
-        self._receiving = asyncio.create_task(self._app.claim.receive(worker, free, CLAIM_WAIT))
+        waiting = self._app.claim.receive(self._known_worker(), self._free, CLAIM_WAIT)
+        self._receiving = asyncio.create_task(waiting)
         try:
             deliveries = await self._receiving
         except asyncio.CancelledError:
             if self._stopping.is_set():
                 return
+            if self._receiving.cancelled() and not _is_being_cancelled():
+                raise Unavailable("the broker", "it broke off the waiting") from None
             raise
-        for task in await self._app.claim.take(worker, self._app.executor.names, deliveries):
+        worker = self._known_worker()  # the heartbeat may have started over during the wait
+        try:
+            claimed = await self._app.claim.take(worker, self._app.executor.names, deliveries)
+        except WorkerEvicted:
+            await self._start_over(worker)
+            return
+        for task in claimed:
             self._begin(task)
         await self._app.claim.acknowledge(deliveries)
 
@@ -180,15 +164,18 @@ class WorkerLoop:
     # --- running ----------------------------------------------------------------------------------
 
     def _begin(self, task: Task) -> None:
-        context = Context.of(task, self._app.integrations, partial(self._take_report, task))
+        if (earlier := self._held.get(task.id)) is not None:  # cancelled and requeued meanwhile
+            earlier.interrupt(Interruption.REVOKED)
+        context = Context.of(task, self._app.integrations, partial(self._reports.add, task))
         runner = asyncio.create_task(self._run(task), name=f"task {task.id}")
-        self._held[task.id] = _Held(task, context, runner)
+        self._held[task.id] = Held(task, context, runner)
         self._running += 1
 
     async def _run(self, task: Task) -> None:
         held = self._held[task.id]
+        held.started = True
         try:
-            outcome = await self._attempt(held)
+            outcome = await self._attempt(held) if held.interruption is None else held.broken_off()
         finally:
             held.finished = True
             self._running -= 1
@@ -199,12 +186,12 @@ class WorkerLoop:
             self._finished.append(outcome)
             self._any_finished.set()
 
-    def _forget(self, held: _Held) -> None:
+    def _forget(self, held: Held) -> None:
         if self._held.get(held.task.id) is held:
             del self._held[held.task.id]
         self._room.set()
 
-    async def _attempt(self, held: _Held) -> Outcome | None:
+    async def _attempt(self, held: Held) -> Outcome | None:
         """Run the handler and say how it ended; None if that is nobody's business any more."""
         task = held.task
         timeout = task.spec.timeout
@@ -213,13 +200,9 @@ class WorkerLoop:
             async with limit or _UNLIMITED:
                 output = await self._app.executor.execute(task, held.context)
         except asyncio.CancelledError as error:
-            match held.interruption:
-                case _Interruption.REVOKED:
-                    return None
-                case _Interruption.RELEASED:
-                    return Released(task)
-                case None:  # the handler cancelled itself
-                    return Failed(task, Failure.of(error))
+            if held.interruption is None:  # the handler cancelled itself
+                return Failed(task, Failure.of(error))
+            return held.broken_off()
         except Snooze as snooze:
             return Snoozed(task, snooze.delay)
         except BaseException as error:
@@ -240,59 +223,63 @@ class WorkerLoop:
             self._any_finished.clear()
             while self._finished:
                 count = min(len(self._finished), MOST_SETTLED)
-                await self._settle([self._finished.popleft() for _ in range(count)])
+                finished = [self._finished.popleft() for _ in range(count)]
+                if outcomes := [outcome for outcome in finished if self._holds(outcome)]:
+                    await self._settle(outcomes)
 
-    async def _settle(self, outcomes: Sequence[Outcome]) -> None:
+    def _holds(self, outcome: Outcome) -> bool:
+        """Whether this is how the attempt at hand ended, not one that a later claim replaced.
+
+        So no task occurs twice in a batch, which a settlement must rely on.
+        """
+        held = self._held.get(outcome.task.id)
+        return held is not None and held.task is outcome.task
+
+    async def _settle(self, outcomes: Sequence[Outcome], *, with_reports: bool = True) -> None:
         """Settle, however long the store is away. Should we be evicted, the fence refuses."""
         while True:
             try:
-                await self._settle_once(outcomes)
+                await self._settle_once(outcomes, self._reports.take() if with_reports else [])
             except Unavailable as error:
                 log.warning("cannot settle %d tasks yet: %s", len(outcomes), error)
                 await asyncio.sleep(PAUSE)
                 continue
-            except Exception:
-                if len(outcomes) == 1:
-                    log.exception("task %s not settled; it is left", outcomes[0].task.id)
-                else:  # something in it is poison: the others must not suffer from it
+            except Exception as error:
+                if len(outcomes) > 1 or with_reports:
+                    # something in it is poison: the others must not suffer from it
                     for outcome in outcomes:
-                        await self._settle([outcome])
+                        await self._settle([outcome], with_reports=False)
                     return
+                [outcome] = outcomes
+                log.exception("the outcome of task %s cannot be settled", outcome.task.id)
+                if not isinstance(outcome, Failed):
+                    await self._settle_as_failed(outcome, error)
             for outcome in outcomes:
-                held = self._held.get(outcome.task.id)
-                if held is not None and held.task is outcome.task:
-                    self._forget(held)
+                if self._holds(outcome):
+                    self._forget(self._held[outcome.task.id])
             return
 
-    async def _settle_once(self, outcomes: Sequence[Outcome]) -> None:
-        entries = self._take_reports()
+    async def _settle_as_failed(self, outcome: Outcome, error: Exception) -> None:
+        """Better a failure that can be seen and retried than a task that runs for ever."""
+        try:
+            await self._app.settle([Failed(outcome.task, Failure.of(error))])
+        except Exception:
+            log.exception("task %s is left to recovery", outcome.task.id)
+
+    async def _settle_once(self, outcomes: Sequence[Outcome], entries: list[LogEntry]) -> None:
         try:
             settled = await self._app.settle(outcomes, entries)
         except BaseException:
-            self._reports.extendleft(reversed(entries))
+            self._reports.put_back(entries)
             raise
         for id in settled.refused:
             log.warning("task %s has moved on: the outcome of this attempt is refused", id)
         await self._app.record.show(entries)
 
-    def _take_report(self, task: Task, report: Report) -> None:
-        """Called by handlers, from any thread."""
-        now = self._app.clock.now()
-        entry = LogEntry(task.id, task.attempt, now, report.level, report.message, report.fields)
-        self._reports.append(entry)
-
-    def _take_reports(self) -> list[LogEntry]:
-        return [self._reports.popleft() for _ in range(len(self._reports))]
-
     async def _flush_forever(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_INTERVAL)
-            entries = self._take_reports()
-            try:
-                await self._app.record(entries)
-            except Exception as error:  # noqa: BLE001  # whatever it is, it must go on
-                log.warning("%d log lines not written yet: %s", len(entries), error)
-                self._reports.extendleft(reversed(entries))
+            await self._reports.flush()
 
     # --- staying trusted --------------------------------------------------------------------------
 
@@ -302,23 +289,28 @@ class WorkerLoop:
             await asyncio.sleep(interval)
             try:
                 await self._beat()
-            except WorkerEvicted:
-                await self._start_over()
             except Exception as error:  # noqa: BLE001  # whatever it is, it must go on
                 log.warning("no heartbeat: %s", error)
 
     async def _beat(self) -> None:
+        worker = self._known_worker()
         versions = {id: held.task.version for id, held in self._held.items() if not held.finished}
-        beat = await self._app.workers.heartbeat(self._known_worker(), versions)
-        self._worker = beat.worker
+        try:
+            beat = await self._app.workers.heartbeat(worker, versions)
+        except WorkerEvicted:
+            await self._start_over(worker)
+            return
+        if self._known_worker().id == worker.id:  # else the claim has started over meanwhile
+            self._worker = beat.worker
         for id in beat.revoked:
             held = self._held.get(id)
             if held is not None and held.task.version == versions[id]:
                 log.info("task %s was cancelled or taken over; interrupting it", id)
-                held.interrupt(_Interruption.REVOKED)
+                held.interrupt(Interruption.REVOKED)
 
-    async def _register(self) -> Worker:
-        while True:
+    async def _register(self, stop: asyncio.Event) -> Worker | None:
+        """Register, however long the store is away; None if it is still away at the stop."""
+        while not stop.is_set():
             try:
                 return await self._app.workers.register(
                     self._options.name, self._options.queues, self._options.slots
@@ -326,15 +318,22 @@ class WorkerLoop:
             except Unavailable as error:
                 log.warning("cannot register yet: %s", error)
                 await asyncio.sleep(PAUSE)
+        return None
 
-    async def _start_over(self) -> None:
-        """After an eviction: everything we hold has gone to others. Drop it and register anew."""
-        log.warning(
-            "this worker was evicted; dropping %d tasks and registering anew", len(self._held)
-        )
-        for held in list(self._held.values()):
-            held.interrupt(_Interruption.REVOKED)
-        self._worker = await self._register()
+    async def _start_over(self, evicted: Worker) -> None:
+        """After an eviction: everything we hold has gone to others. Drop it and register anew.
+
+        The claim and the heartbeat may both come here for the same eviction; the second must not
+        drop what was claimed since.
+        """
+        async with self._starting_over:
+            if self._known_worker().id != evicted.id:
+                return
+            log.warning("this worker was evicted; dropping %d tasks", len(self._held))
+            for held in list(self._held.values()):
+                held.interrupt(Interruption.REVOKED)
+            if (registered := await self._register(self._stopping)) is not None:
+                self._worker = registered
 
     # --- stopping ---------------------------------------------------------------------------------
 
@@ -345,7 +344,7 @@ class WorkerLoop:
             log.info("stopping: %d tasks have %g s to finish", len(self._held), grace)
         await self._wait_until_empty(grace)
         for held in list(self._held.values()):
-            held.interrupt(_Interruption.RELEASED)
+            held.interrupt(Interruption.RELEASED)
         await self._wait_until_empty(RELEASE_PATIENCE)
 
     async def _wait_until_empty(self, seconds: float) -> None:
@@ -358,7 +357,7 @@ class WorkerLoop:
 
     async def _say_goodbye(self) -> None:
         try:
-            await self._app.record(self._take_reports())
+            await self._reports.flush()
             await self._app.workers.goodbye(self._known_worker())
         except Exception as error:  # noqa: BLE001  # its lease will lapse by itself
             log.warning("no goodbye: %s", error)
@@ -367,6 +366,11 @@ class WorkerLoop:
         if self._worker is None:
             raise RuntimeError("the worker is not registered")
         return self._worker
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:

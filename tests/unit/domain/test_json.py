@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict, namedtuple
 from decimal import Decimal
 from enum import Enum, StrEnum
@@ -124,10 +123,9 @@ def test_a_value_that_holds_itself_is_refused() -> None:
 
 
 def test_a_long_key_above_many_values_costs_no_more_than_their_size() -> None:
-    value = {"k" * 1_000_000: list(range(20_000))}
-    before = time.process_time()
-    require_json(value, "input")
-    assert time.process_time() - before < 1
+    # With a path for each value, this would take 20 GB; only a problem has a path.
+    value = {"k" * 1_000_000: [*range(20_000), float("nan")]}
+    assert "nan is not a JSON number" in refusal(value)
 
 
 @pytest.mark.parametrize(
