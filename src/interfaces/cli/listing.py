@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
 import typer
 
 from cueline.application.ports.persistence import RunFilter, TaskFilter
-from cueline.domain.json import Json
 from cueline.domain.task import TaskState
 from cueline.domain.workflow.run import RunState
 from cueline.interfaces.cli.reading.identifiers import run_id
 from cueline.interfaces.cli.screen import Screen
 from cueline.interfaces.cli.table import Table
+from cueline.interfaces.documents.states import SCHEDULED
 
 T = TypeVar("T")
 S = TypeVar("S", bound=StrEnum)
-
-SCHEDULED = "scheduled"
-"""What users call a queued task whose run time is ahead."""
 
 
 def task_filter(
@@ -56,7 +53,7 @@ def answer_page(
     screen: Screen,
     found: Sequence[T],
     limit: int,
-    document: Callable[[T], Json],
+    document: Callable[[T], Mapping[str, object]],
     table: Callable[[Sequence[T]], Table],
     id_of: Callable[[T], str],
 ) -> None:

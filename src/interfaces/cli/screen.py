@@ -7,8 +7,9 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, TextIO
@@ -50,14 +51,14 @@ class Screen:
 
     # --- stdout -----------------------------------------------------------------------------------
 
-    def answer(self, document: Json, *views: View) -> None:
+    def answer(self, document: Mapping[str, object], *views: View) -> None:
         """Give the answer of a command: the document to scripts, the views to people."""
         if self.as_json:
             self._write(self._dumps(document, indent=2))
         else:
             self.show(*views)
 
-    def line(self, document: Json, *views: View) -> None:
+    def line(self, document: Mapping[str, object], *views: View) -> None:
         """Give one more answer of many: a document on a line of its own, or views."""
         if self.as_json:
             self._write(self._dumps(document))
@@ -134,9 +135,11 @@ class Screen:
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
         return codecs.lookup(encoding).name.startswith("utf")
 
-    def _dumps(self, document: Json, indent: int | None = None) -> str:
+    def _dumps(self, document: Mapping[str, object], indent: int | None = None) -> str:
         ascii_only = not self._is_unicode
-        text = json.dumps(document, indent=indent, ensure_ascii=ascii_only, allow_nan=False)
+        text = json.dumps(
+            document, indent=indent, ensure_ascii=ascii_only, allow_nan=False, default=_timestamp
+        )
         return clean_json(text)
 
     @staticmethod
@@ -149,6 +152,13 @@ class Screen:
     def _complain(text: str) -> None:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
+
+
+def _timestamp(value: object) -> str:
+    """Write a time as REST does: RFC 3339, in UTC, with a Z."""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    raise TypeError(f"a {type(value).__name__} has no form in JSON")
 
 
 def error_document(report: Report) -> dict[str, Json]:

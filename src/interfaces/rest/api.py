@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.types import Lifespan
 
 from cueline.application.application import Application
-from cueline.application.batching import GroupCommit
-from cueline.application.tasks import Submitted
-from cueline.domain.task import Task
 from cueline.interfaces.rest import operations, queues, runs, tasks, workers, workflows
 from cueline.interfaces.rest.edge import Edge, Pace
 from cueline.interfaces.rest.handlers import answer_with_problems
@@ -52,10 +49,6 @@ def create_api(
 
     `max_body` limits bodies in bytes; one with a batch of tasks may be ten times as large.
     """
-
-    async def submit(prepared: Sequence[Task]) -> Sequence[Submitted | Exception]:
-        return await provide().submit.write(prepared, each_alone=True)
-
     api = _Api(
         title="Cueline",
         version="1",
@@ -67,7 +60,6 @@ def create_api(
     )
     api.state.edge = Edge(
         provide=provide,
-        submit=GroupCommit(submit),
         max_body=max_body,
         max_batch=BATCH_FACTOR * max_body,
         pace=pace,

@@ -12,9 +12,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cueline.application.application import Application
-from cueline.application.batching import GroupCommit
-from cueline.application.tasks import Submitted
-from cueline.domain.task import Task
 
 PREFIX = "/api/v1"
 
@@ -29,10 +26,9 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """What one API is made with. `submit` lets requests that arrive together share a write."""
+    """What one API is made with."""
 
     provide: Callable[[], Application]
-    submit: GroupCommit[Task, Submitted]
     max_body: int
     max_batch: int
     pace: Pace

@@ -17,6 +17,7 @@ from cueline.domain.json import Json
 from cueline.domain.retry import RetryPolicy
 from cueline.domain.task import Priority
 from cueline.domain.workflow.document import parse_duration, parse_priority, parse_retry
+from cueline.interfaces.documents.parts import DurationText, RetryDocument
 
 T = TypeVar("T")
 
@@ -58,25 +59,9 @@ def _moment(value: Json, where: str) -> datetime:
 
 # --- what a document looks like -------------------------------------------------------------------
 
-DurationText = Annotated[
-    str | float, Field(description="`30s`, `1m30s`, `2h`, `500ms`, `7d`, or a number of seconds.")
-]
 PriorityName = Literal["critical", "high", "normal", "low"]
 
 _closed = with_config(ConfigDict(extra="forbid"))
-
-
-@_closed
-class RetryDocument(TypedDict, total=False):
-    """When a failed attempt is followed by another; what is left out is standard."""
-
-    attempts: int
-    backoff: Literal["fixed", "linear", "exponential"]
-    first: DurationText
-    factor: float
-    cap: DurationText
-    jitter: float
-    permanent: list[str]
 
 
 @_closed

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing_extensions import TypedDict
-
 from cueline.application.queries import QueueDetail
-from cueline.domain.task import TaskState
+from cueline.interfaces.documents import fleet
 from cueline.interfaces.rest.answers import Answer, answers
-from cueline.interfaces.rest.documents import SCHEDULED, Links
+from cueline.interfaces.rest.documents import Links
 from cueline.interfaces.rest.edge import PREFIX, App, a_router
 from cueline.interfaces.rest.fields import NamePath
 from cueline.interfaces.rest.pages import PageDocument, whole
@@ -15,34 +13,20 @@ from cueline.interfaces.rest.pages import PageDocument, whole
 router = a_router(f"{PREFIX}/queues", "queues")
 
 
-class QueueDocument(TypedDict):
+class QueueDocument(fleet.QueueDocument):
     """A queue, how many tasks it has by state, and who serves it.
 
     `in_broker` is the number of messages with the broker, null while the broker does not answer.
     """
 
-    name: str
-    paused: bool
-    counts: dict[str, int]
-    workers: int
-    slots: int
-    in_broker: int | None
     links: Links
 
 
 def queue_document(detail: QueueDetail) -> QueueDocument:
-    """Show a queue; a state without tasks counts zero."""
+    """Show a queue."""
     name = detail.queue.name
-    states = [SCHEDULED, *(state.value for state in TaskState)]
-    return {
-        "name": name,
-        "paused": detail.queue.paused,
-        "counts": {**dict.fromkeys(states, 0), **detail.counts},
-        "workers": detail.workers,
-        "slots": detail.slots,
-        "in_broker": detail.in_broker,
-        "links": {"self": f"{PREFIX}/queues/{name}", "tasks": f"{PREFIX}/tasks?queue={name}"},
-    }
+    links = {"self": f"{PREFIX}/queues/{name}", "tasks": f"{PREFIX}/tasks?queue={name}"}
+    return {**fleet.queue_document(detail), "links": links}
 
 
 @router.get("", summary="List queues", responses=answers(PageDocument[QueueDocument]))

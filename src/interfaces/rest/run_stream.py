@@ -11,11 +11,11 @@ from cueline.application.queries import RunDetail
 from cueline.domain.errors import InvalidInput, NotFound, Problem, Unavailable
 from cueline.domain.identifiers import Purpose, RunId, step_task_id
 from cueline.domain.workflow.run import Run, RunState
-from cueline.interfaces.rest.documents import error_document, progress_document
+from cueline.interfaces.documents.parts import error_document, progress_document
+from cueline.interfaces.documents.runs import history_document
 from cueline.interfaces.rest.edge import Pace
 from cueline.interfaces.rest.event_stream import frame
 from cueline.interfaces.rest.listening import listening
-from cueline.interfaces.rest.run_documents import history_document
 
 log = logging.getLogger(__name__)
 

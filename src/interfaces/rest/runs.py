@@ -17,6 +17,7 @@ from cueline.domain.errors import InvalidDefinition, Problem
 from cueline.domain.identifiers import RunId
 from cueline.domain.workflow.document import parse_workflow
 from cueline.domain.workflow.run import RunState
+from cueline.interfaces.documents.runs import HistoryDocument, history_document
 from cueline.interfaces.rest.answers import Answer, answers, streams
 from cueline.interfaces.rest.bodies import INLINE_RUN
 from cueline.interfaces.rest.edge import PREFIX, App, StreamPace, a_router
@@ -24,11 +25,9 @@ from cueline.interfaces.rest.event_stream import EventStream
 from cueline.interfaces.rest.fields import IdPath, KeyHeader, LastEventId, Name, one_key
 from cueline.interfaces.rest.pages import IdListing, PageDocument, PositionListing, page
 from cueline.interfaces.rest.run_documents import (
-    HistoryDocument,
     RunDocument,
     RunReceipt,
     RunSummary,
-    history_document,
     run_document,
     run_summary,
 )

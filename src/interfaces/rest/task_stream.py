@@ -14,7 +14,9 @@ from cueline.domain.errors import InvalidInput, NotFound, Problem, Unavailable
 from cueline.domain.events import Event
 from cueline.domain.identifiers import TaskId
 from cueline.domain.task import TaskState
-from cueline.interfaces.rest.documents import SCHEDULED, error_document, log_document
+from cueline.interfaces.documents.parts import error_document
+from cueline.interfaces.documents.states import SCHEDULED
+from cueline.interfaces.documents.tasks import log_document
 from cueline.interfaces.rest.edge import Pace
 from cueline.interfaces.rest.event_stream import frame
 from cueline.interfaces.rest.listening import listening
@@ -141,9 +143,10 @@ def _starts(heard: Sequence[Event], place: Place) -> list[bytes]:
 
 def _log_frame(entry: LogEntry, place: Place) -> bytes:
     id = f"{place.version}.{place.position}"
+    document = log_document(place.position, entry)
     if entry.level == "progress":
-        return frame("progress", {**log_document((place.position, entry)), **_percent(entry)}, id)
-    return frame("log", log_document((place.position, entry)), id)
+        return frame("progress", {**document, **_percent(entry)}, id)
+    return frame("log", document, id)
 
 
 def _percent(entry: LogEntry) -> dict[str, object]:

@@ -12,18 +12,20 @@ from cueline.application.ports.persistence import Page, TaskFilter
 from cueline.domain.errors import InvalidInput, Problem
 from cueline.domain.identifiers import RunId, TaskId
 from cueline.domain.task import TaskState
+from cueline.interfaces.documents.states import SCHEDULED
+from cueline.interfaces.documents.tasks import (
+    AttemptDocument,
+    LogDocument,
+    attempt_document,
+    log_document,
+)
 from cueline.interfaces.rest.answers import Answer, answers, streams
 from cueline.interfaces.rest.bodies import TASK, TASKS
 from cueline.interfaces.rest.documents import (
-    SCHEDULED,
-    AttemptDocument,
     ExplanationDocument,
-    LogDocument,
     ReceiptDocument,
     ReceiptsDocument,
     TaskDocument,
-    attempt_document,
-    log_document,
     receipt_document,
     task_document,
 )
@@ -60,12 +62,10 @@ async def submit_task(request: Request) -> Answer:
     a client which did not hear the first answer need not care which of the two it got; `created`
     and the header `Idempotency-Replayed` tell them apart. The same key with another request is 422.
     """
-    edge = edge_of(request)
-    app = edge.provide()
+    app = edge_of(request).provide()
     body = await TASK.read(request)
     submission = body.submission(one_key(request.headers.get(KEY_HEADER), body.key))
-    (task,) = await app.submit.prepare([submission])
-    submitted = await edge.submit(task)
+    submitted = await app.submit.one(submission)
     receipt = receipt_document(submitted, app.clock.now())
     headers = {"Location": receipt["links"]["self"]}
     if not submitted.created:
@@ -162,7 +162,9 @@ async def list_logs(
 ) -> Answer:
     """List what the handler logged and reported as progress, in order."""
     found = await app.queries.logs(TaskId(task_id), listing.after, listing.limit + 1)
-    return Answer(page(found, listing.limit, lambda line: line[0], log_document))
+    return Answer(
+        page(found, listing.limit, lambda line: line[0], lambda line: log_document(*line))
+    )
 
 
 @router.get(

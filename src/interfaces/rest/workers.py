@@ -2,71 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Query
-from typing_extensions import TypedDict
 
-from cueline.domain.definition import TaskDefinition
-from cueline.domain.worker import Worker
+from cueline.interfaces.documents.fleet import (
+    DefinitionDocument,
+    WorkerDocument,
+    definition_document,
+    worker_document,
+)
 from cueline.interfaces.rest.answers import Answer, answers
-from cueline.interfaces.rest.documents import shown_retry
 from cueline.interfaces.rest.edge import PREFIX, App, a_router
-from cueline.interfaces.rest.fields import RetryDocument
 from cueline.interfaces.rest.pages import Listing, PageDocument, whole
 
 router = a_router(PREFIX, "workers")
-
-
-class WorkerDocument(TypedDict):
-    """A process that runs tasks. It is trusted until `lease_until`, which it keeps moving on."""
-
-    id: str
-    name: str
-    state: str
-    queues: list[str]
-    slots: int
-    started_at: datetime
-    lease_until: datetime
-
-
-class DefinitionDocument(TypedDict):
-    """A kind of task; `schema` is the JSON Schema of its input."""
-
-    name: str
-    description: str
-    queue: str
-    priority: str
-    retry: RetryDocument
-    timeout: float | None
-    schema: dict[str, Any]
-
-
-def worker_document(worker: Worker) -> WorkerDocument:
-    """Show a worker."""
-    return {
-        "id": worker.id,
-        "name": worker.name,
-        "state": worker.state.value,
-        "queues": list(worker.queues),
-        "slots": worker.slots,
-        "started_at": worker.started_at,
-        "lease_until": worker.lease_until,
-    }
-
-
-def definition_document(definition: TaskDefinition) -> DefinitionDocument:
-    """Show a kind of task."""
-    return {
-        "name": definition.name,
-        "description": definition.description,
-        "queue": definition.queue,
-        "priority": definition.priority.label,
-        "retry": shown_retry(definition.retry),
-        "timeout": None if definition.timeout is None else definition.timeout.total_seconds(),
-        "schema": dict(definition.input_schema),
-    }
 
 
 @router.get("/workers", summary="List workers", responses=answers(PageDocument[WorkerDocument]))

@@ -86,7 +86,7 @@ async def doctor(call: Invocation) -> Exit | None:
     """Say what store and broker are selected, whether they answer, what they can and cannot do."""
     checks = await call.entry.doctor(call.options)
     healthy = all(check.ok is not False for check in checks)
-    document: Json = {
+    document: dict[str, Json] = {
         "ok": healthy,
         "checks": [
             {"name": check.name, "ok": check.ok, "detail": check.detail} for check in checks

@@ -21,7 +21,8 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The queue's n
 @command(group, "list")
 async def list_queues(call: Invocation) -> None:
     """List the queues: what they hold, who serves them."""
-    from cueline.interfaces.cli.views.fleet import queue_document, queue_table
+    from cueline.interfaces.cli.views.fleet import queue_table
+    from cueline.interfaces.documents.fleet import queue_document
 
     async with call.application() as application:
         found = await application.queries.queues()
@@ -46,7 +47,7 @@ async def _steer(
     name: str,
     choose: Callable[[Application], Callable[[str], Awaitable[Queue]]],
 ) -> None:
-    from cueline.interfaces.cli.views.fleet import queue_document
+    from cueline.interfaces.documents.fleet import queue_document
 
     async with call.application() as application:
         known = {detail.queue.name for detail in await application.queries.queues()}

@@ -45,7 +45,8 @@ async def list_runs(
     from cueline.application.ports.persistence import Page
     from cueline.interfaces.cli.listing import answer_page, run_filter
     from cueline.interfaces.cli.reading.identifiers import cursor as parse_cursor
-    from cueline.interfaces.cli.views.runs import run_summary, run_table
+    from cueline.interfaces.cli.views.runs import run_table
+    from cueline.interfaces.documents.runs import run_summary
 
     wanted = run_filter(state=state, workflow=workflow)
     page = Page(limit + 1, parse_cursor(cursor))
@@ -58,7 +59,8 @@ async def list_runs(
 async def show(call: Invocation, id: IdArgument) -> None:
     """Show a run and where each of its steps stands."""
     from cueline.interfaces.cli.reading.identifiers import run_id
-    from cueline.interfaces.cli.views.runs import run_document, run_sheet, step_table
+    from cueline.interfaces.cli.views.runs import run_sheet, step_table
+    from cueline.interfaces.documents.runs import run_document
 
     async with call.application() as application:
         detail = await application.queries.run(run_id(id))
@@ -96,7 +98,8 @@ async def start(
 
 
 def _answer(call: Invocation, started: Started) -> None:
-    from cueline.interfaces.cli.views.runs import run_summary, workflow_label
+    from cueline.interfaces.cli.views.runs import workflow_label
+    from cueline.interfaces.documents.runs import run_summary
 
     run = started.run
     document = {**run_summary(run), "created": started.created}
@@ -150,13 +153,14 @@ async def history(
 ) -> None:
     """Show what happened in a run, in order."""
     from cueline.interfaces.cli.reading.identifiers import run_id
-    from cueline.interfaces.cli.views.runs import event_document, history_table
+    from cueline.interfaces.cli.views.runs import history_table
+    from cueline.interfaces.documents.runs import history_document
 
     async with call.application() as application:
         found = await application.queries.history(run_id(id), after, limit + 1)
     shown = found[:limit]
     following = shown[-1].sequence if len(found) > limit else None
-    document = {"items": [event_document(each) for each in shown], "next": following}
+    document = {"items": [history_document(each) for each in shown], "next": following}
     call.screen.answer(document, history_table(shown))
     if following is not None:
         call.screen.note(f"There is more: --after {following}")
@@ -192,7 +196,7 @@ async def _steer(
     choose: Callable[[Application], Callable[[RunId], Awaitable[Run]]],
 ) -> None:
     from cueline.interfaces.cli.reading.identifiers import run_id
-    from cueline.interfaces.cli.views.runs import run_summary
+    from cueline.interfaces.documents.runs import run_summary
 
     async with call.application() as application:
         run = await choose(application)(run_id(id))

@@ -93,7 +93,8 @@ async def submit(  # noqa: PLR0913 - one for each option
 
 def _answer(call: Invocation, application: Application, submitted: Submitted) -> None:
     from cueline.application.queries import TaskDetail
-    from cueline.interfaces.cli.views.tasks import shown_state, task_document
+    from cueline.interfaces.documents.states import shown_state
+    from cueline.interfaces.documents.tasks import task_document
 
     task, now = submitted.task, application.clock.now()
     detail = TaskDetail(task, None, task.is_scheduled(now))

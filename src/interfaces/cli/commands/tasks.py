@@ -48,7 +48,8 @@ async def list_tasks(
     from cueline.application.ports.persistence import Page
     from cueline.interfaces.cli.listing import answer_page, task_filter
     from cueline.interfaces.cli.reading.identifiers import cursor as parse_cursor
-    from cueline.interfaces.cli.views.tasks import task_document, task_table
+    from cueline.interfaces.cli.views.tasks import task_table
+    from cueline.interfaces.documents.tasks import task_document
 
     wanted = task_filter(state=state, queue=queue, name=name, run=run, tag=tag)
     page = Page(limit + 1, parse_cursor(cursor))
@@ -61,7 +62,8 @@ async def list_tasks(
 async def show(call: Invocation, id: IdArgument) -> None:
     """Show everything about a task."""
     from cueline.interfaces.cli.reading.identifiers import task_id
-    from cueline.interfaces.cli.views.tasks import task_document, task_sheet
+    from cueline.interfaces.cli.views.tasks import task_sheet
+    from cueline.interfaces.documents.tasks import task_document
 
     async with call.application() as application:
         detail = await application.queries.task(task_id(id))
@@ -99,7 +101,8 @@ async def logs(
 async def attempts(call: Invocation, id: IdArgument) -> None:
     """Show every attempt at a task: when, by which worker, and how it ended."""
     from cueline.interfaces.cli.reading.identifiers import task_id
-    from cueline.interfaces.cli.views.tasks import attempt_document, attempt_table
+    from cueline.interfaces.cli.views.tasks import attempt_table
+    from cueline.interfaces.documents.tasks import attempt_document
 
     async with call.application() as application:
         found = await application.queries.attempts(task_id(id))
@@ -159,7 +162,8 @@ async def _steer(
 ) -> None:
     from cueline.application.queries import TaskDetail
     from cueline.interfaces.cli.reading.identifiers import task_id
-    from cueline.interfaces.cli.views.tasks import shown_state, task_document
+    from cueline.interfaces.documents.states import shown_state
+    from cueline.interfaces.documents.tasks import task_document
 
     wanted = [task_id(id) for id in ids]
     async with call.application() as application:

@@ -17,7 +17,8 @@ async def list_workers(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many to show.")] = 100,
 ) -> None:
     """List the workers, live ones first."""
-    from cueline.interfaces.cli.views.fleet import worker_document, worker_table
+    from cueline.interfaces.cli.views.fleet import worker_table
+    from cueline.interfaces.documents.fleet import worker_document
 
     async with call.application() as application:
         found = await application.queries.workers(limit)

@@ -18,7 +18,8 @@ group = typer.Typer(help="Register workflow definitions and look at them.", no_a
 @command(group, "list")
 async def list_workflows(call: Invocation) -> None:
     """List every version of every workflow."""
-    from cueline.interfaces.cli.views.workflows import workflow_summary, workflow_table
+    from cueline.interfaces.cli.views.workflows import workflow_table
+    from cueline.interfaces.documents.workflows import workflow_summary
 
     async with call.application() as application:
         found = await application.queries.workflows()
@@ -67,6 +68,10 @@ async def register(
     workflow = read_workflow(file)
     async with call.application() as application:
         created = await application.register(workflow)
-    document: Json = {"name": workflow.name, "version": workflow.version, "created": created}
+    document: dict[str, Json] = {
+        "name": workflow.name,
+        "version": workflow.version,
+        "created": created,
+    }
     verb = "is registered" if created else "was registered already"
     call.screen.answer(document, f"Workflow {workflow.name} version {workflow.version} {verb}.")

@@ -1,4 +1,4 @@
-"""Queues and workers as documents and as views."""
+"""Queues and workers as views."""
 
 from __future__ import annotations
 
@@ -6,25 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from cueline.application.queries import QueueDetail
-from cueline.domain.json import Json
 from cueline.domain.worker import Worker
 from cueline.interfaces.cli.table import Cell, Column, Table
 from cueline.interfaces.cli.text import moment
-from cueline.interfaces.cli.views.values import state_cell, timestamp
-
-COUNTED = ("scheduled", "queued", "running", "succeeded", "failed", "cancelled")
-
-
-def queue_document(detail: QueueDetail) -> dict[str, Json]:
-    """A queue as scripts read it."""
-    return {
-        "name": detail.queue.name,
-        "paused": detail.queue.paused,
-        "counts": {state: detail.counts.get(state, 0) for state in COUNTED},
-        "workers": detail.workers,
-        "slots": detail.slots,
-        "in_broker": detail.in_broker,
-    }
+from cueline.interfaces.cli.views.values import state_cell
+from cueline.interfaces.documents.states import COUNTED
 
 
 def queue_table(details: Sequence[QueueDetail]) -> Table:
@@ -49,19 +35,6 @@ def queue_table(details: Sequence[QueueDetail]) -> Table:
         for detail in details
     ]
     return Table(columns, rows, "There are no queues yet: one comes with its first task or worker.")
-
-
-def worker_document(worker: Worker) -> dict[str, Json]:
-    """A worker as scripts read it."""
-    return {
-        "id": worker.id,
-        "name": worker.name,
-        "state": worker.state.value,
-        "queues": list(worker.queues),
-        "slots": worker.slots,
-        "started_at": timestamp(worker.started_at),
-        "lease_until": timestamp(worker.lease_until),
-    }
 
 
 def worker_table(workers: Sequence[Worker], now: datetime) -> Table:

@@ -1,4 +1,4 @@
-"""Runs of workflows, their steps and their history, as documents and as views."""
+"""Runs of workflows, their steps and their history, as views."""
 
 from __future__ import annotations
 
@@ -8,75 +8,12 @@ from datetime import datetime
 
 from cueline.application.queries import RunDetail
 from cueline.domain.events import Event
-from cueline.domain.json import Json
 from cueline.domain.task import TaskState
 from cueline.domain.workflow.run import Run, RunState, StepRun, StepState
 from cueline.interfaces.cli.table import Cell, Column, Sheet, Table
 from cueline.interfaces.cli.text import moment, span
-from cueline.interfaces.cli.views.tasks import percent_of, progress_document
-from cueline.interfaces.cli.views.values import (
-    failure_cell,
-    failure_document,
-    json_cell,
-    json_value,
-    state_cell,
-    timestamp,
-)
-
-# --- documents ------------------------------------------------------------------------------------
-
-
-def run_summary(run: Run) -> dict[str, Json]:
-    """A run as scripts read it in lists."""
-    return {
-        "id": run.id,
-        "workflow": {"name": run.workflow.name, "version": run.workflow.version},
-        "state": run.state.value,
-        "step_count": {"succeeded": len(run.steps) - run.remaining, "total": len(run.steps)},
-        "error": failure_document(run.failure),
-        "key": run.key,
-        "created_at": timestamp(run.created_at),
-        "ended_at": timestamp(run.ended_at),
-        "version": run.version,
-    }
-
-
-def run_document(detail: RunDetail) -> dict[str, Json]:
-    """A run with its steps."""
-    run = detail.run
-    return {
-        **run_summary(run),
-        "input": run.input,
-        "output": run.output,
-        "steps": {name: _step_document(step, detail) for name, step in run.steps.items()},
-    }
-
-
-def _step_document(step: StepRun, detail: RunDetail) -> dict[str, Json]:
-    task = detail.tasks.get(step.name)
-    return {
-        "state": step.state.value,
-        "task_id": None if task is None else task.id,
-        "attempts": 0 if task is None else task.attempt,
-        "output": step.output,
-        "error": failure_document(step.failure),
-        "started_at": timestamp(step.started_at),
-        "ended_at": timestamp(step.ended_at),
-        "progress": progress_document(detail.progress.get(step.name)),
-    }
-
-
-def event_document(event: Event) -> dict[str, Json]:
-    """An entry of a run's history."""
-    return {
-        "sequence": event.sequence,
-        "at": timestamp(event.at),
-        "type": event.type,
-        "data": dict(event.data),
-    }
-
-
-# --- views ----------------------------------------------------------------------------------------
+from cueline.interfaces.cli.views.tasks import percent_of
+from cueline.interfaces.cli.views.values import failure_cell, json_cell, json_value, state_cell
 
 
 def run_table(runs: Sequence[Run]) -> Table:

@@ -1,7 +1,4 @@
-"""Tasks, their attempts and their logs, as documents and as views.
-
-The documents are those of the REST API without its links: a script may move between the two.
-"""
+"""Tasks, their attempts and their logs as views."""
 
 from __future__ import annotations
 
@@ -12,98 +9,11 @@ from cueline.application.ports.persistence import LogEntry
 from cueline.application.queries import TaskDetail
 from cueline.domain.attempt import Attempt, AttemptOutcome
 from cueline.domain.duration import duration_text
-from cueline.domain.json import Json
 from cueline.domain.task import Task, TaskState
-from cueline.domain.workflow.document import retry_document
 from cueline.interfaces.cli.table import Cell, Column, Sheet, Table
 from cueline.interfaces.cli.text import moment, span
-from cueline.interfaces.cli.views.values import (
-    failure_cell,
-    failure_document,
-    json_cell,
-    json_value,
-    state_cell,
-    timestamp,
-)
-
-
-def shown_state(task: Task, now: datetime) -> str:
-    """The state by the name that users know: a queued task may be scheduled."""
-    return "scheduled" if task.is_scheduled(now) else task.state.value
-
-
-# --- documents ------------------------------------------------------------------------------------
-
-
-def task_document(detail: TaskDetail) -> dict[str, Json]:
-    """A task as scripts read it."""
-    task, spec = detail.task, detail.task.spec
-    origin = spec.origin
-    return {
-        "id": task.id,
-        "name": spec.name,
-        "state": "scheduled" if detail.scheduled else task.state.value,
-        "queue": spec.queue,
-        "priority": spec.priority.label,
-        "input": spec.input,
-        "output": task.output,
-        "error": failure_document(task.failure),
-        "attempt": task.attempt,
-        "failures": task.failures,
-        "attempts_allowed": spec.retry.attempts,
-        "retry": retry_document(spec.retry),
-        "timeout": None if spec.timeout is None else spec.timeout.total_seconds(),
-        "key": spec.key,
-        "tags": list(spec.tags),
-        "run": None
-        if origin is None
-        else {"id": origin.run_id, "step": origin.step, "purpose": origin.purpose.value},
-        "worker_id": task.worker_id,
-        "created_at": timestamp(spec.created_at),
-        "run_at": timestamp(task.run_at),
-        "started_at": timestamp(task.started_at),
-        "ended_at": timestamp(task.ended_at),
-        "progress": progress_document(detail.progress),
-        "version": task.version,
-    }
-
-
-def progress_document(entry: LogEntry | None) -> dict[str, Json] | None:
-    """How far an attempt has come."""
-    if entry is None:
-        return None
-    return {
-        "percent": percent_of(entry),
-        "message": entry.message,
-        "at": timestamp(entry.at),
-    }
-
-
-def attempt_document(attempt: Attempt) -> dict[str, Json]:
-    """One call of the handler."""
-    return {
-        "number": attempt.number,
-        "outcome": attempt.outcome.value,
-        "worker_id": attempt.worker_id,
-        "started_at": timestamp(attempt.started_at),
-        "ended_at": timestamp(attempt.ended_at),
-        "error": failure_document(attempt.failure),
-    }
-
-
-def log_document(position: int, entry: LogEntry) -> dict[str, Json]:
-    """A line of a task's log."""
-    return {
-        "position": position,
-        "at": timestamp(entry.at),
-        "attempt": entry.attempt,
-        "level": entry.level,
-        "message": entry.message,
-        "fields": dict(entry.fields),
-    }
-
-
-# --- views ----------------------------------------------------------------------------------------
+from cueline.interfaces.cli.views.values import failure_cell, json_cell, json_value, state_cell
+from cueline.interfaces.documents.states import SCHEDULED, shown_state
 
 _COLUMNS = (
     Column("id"),
@@ -127,7 +37,7 @@ def _task_row(detail: TaskDetail) -> list[Cell]:
     return [
         Cell(task.id),
         Cell(spec.name),
-        state_cell("scheduled" if detail.scheduled else task.state.value),
+        state_cell(SCHEDULED if detail.scheduled else task.state.value),
         Cell(spec.queue),
         Cell(moment(spec.created_at)),
         Cell(str(task.attempt)),

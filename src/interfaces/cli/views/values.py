@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 
 from cueline.domain.failure import Failure
 from cueline.domain.json import Json
@@ -37,18 +36,6 @@ STYLES = {
 def state_cell(state: str) -> Cell:
     """A state in its colour."""
     return Cell(state, STYLES.get(state, ""))
-
-
-def timestamp(at: datetime | None) -> str | None:
-    """A time as documents hold it."""
-    return None if at is None else at.isoformat().replace("+00:00", "Z")
-
-
-def failure_document(failure: Failure | None) -> dict[str, Json] | None:
-    """What went wrong."""
-    if failure is None:
-        return None
-    return {"type": failure.type, "message": failure.message, "traceback": failure.traceback}
 
 
 def failure_cell(failure: Failure | None) -> Cell:

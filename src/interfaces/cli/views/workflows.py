@@ -1,24 +1,14 @@
-"""Workflow definitions as documents and as views."""
+"""Workflow definitions as views."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cueline.domain.json import Json
 from cueline.domain.workflow.definition import Workflow
 from cueline.domain.workflow.document import workflow_document
 from cueline.interfaces.cli.table import Cell, Column, Sheet, Table
 from cueline.interfaces.cli.text import clean
 from cueline.interfaces.cli.views.values import json_cell, json_value
-
-
-def workflow_summary(workflow: Workflow) -> dict[str, Json]:
-    """A workflow as scripts read it in lists."""
-    return {
-        "name": workflow.name,
-        "version": workflow.version,
-        "steps": [step.name for step in workflow.steps],
-    }
 
 
 def workflow_table(workflows: Sequence[Workflow]) -> Table:

@@ -9,21 +9,23 @@ from cueline.domain.workflow.run import RunState
 from cueline.interfaces.cli.exits import Exit
 from cueline.interfaces.cli.screen import Screen
 from cueline.interfaces.cli.table import Sheet
-from cueline.interfaces.cli.views.runs import run_document, run_verdict
-from cueline.interfaces.cli.views.tasks import task_document, task_verdict
+from cueline.interfaces.cli.views.runs import run_verdict
+from cueline.interfaces.cli.views.tasks import task_verdict
 from cueline.interfaces.cli.views.values import json_cell
+from cueline.interfaces.documents.runs import run_document
+from cueline.interfaces.documents.tasks import task_document
 
 
 def tell_task(screen: Screen, end: TaskDetail, *, created: bool) -> Exit:
     """Answer with a task that was submitted and has ended."""
-    document: dict[str, Json] = {**task_document(end), "created": created}
+    document = {**task_document(end), "created": created}
     screen.answer(document, task_verdict(end.task), *_output(end.task.output))
     return task_exit(end)
 
 
 def tell_run(screen: Screen, end: RunDetail, *, created: bool) -> Exit:
     """Answer with a run that was started and has ended."""
-    document: dict[str, Json] = {**run_document(end), "created": created}
+    document = {**run_document(end), "created": created}
     screen.answer(document, run_verdict(end.run), *_output(end.run.output))
     return run_exit(end)
 

@@ -8,8 +8,9 @@ from cueline.application.application import Application
 from cueline.application.ports.persistence import LogEntry
 from cueline.domain.identifiers import TaskId
 from cueline.interfaces.cli.screen import Screen
-from cueline.interfaces.cli.views.tasks import log_document, log_text
+from cueline.interfaces.cli.views.tasks import log_text
 from cueline.interfaces.cli.watching.follow import follow
+from cueline.interfaces.documents.tasks import log_document
 
 PAGE = 500
 

@@ -15,6 +15,9 @@ from cueline.interfaces.cli.screen import Screen
 from cueline.interfaces.cli.table import View, plain_text
 from cueline.interfaces.cli.views import runs, tasks
 from cueline.interfaces.cli.watching.watch import Sight
+from cueline.interfaces.documents.runs import run_document
+from cueline.interfaces.documents.states import shown_state
+from cueline.interfaces.documents.tasks import task_document
 
 REASON_HOLDS = timedelta(seconds=5)
 """How long the reason why a task waits is shown before it is asked for again."""
@@ -76,7 +79,7 @@ def task_sight(application: Application, id: TaskId) -> Sight[TaskSeen]:
         look=_TaskLooks(application, id),
         ended=lambda seen: seen.detail.task.state.ended,
         at=lambda seen: seen.now,
-        document=lambda seen: tasks.task_document(seen.detail),
+        document=lambda seen: task_document(seen.detail),
         views=lambda seen: [tasks.watched_task(seen.detail, seen.reason, seen.now)],
         lines=_task_lines,
     )
@@ -87,7 +90,7 @@ def _task_lines(seen: TaskSeen) -> Mapping[str, str]:
     attempt = f"attempt {task.attempt}" if task.attempt else ""
     progress = plain_text(tasks.progress_cell(seen.detail))
     detail = plain_text(tasks.task_detail(task, seen.reason))
-    return {"": _line(tasks.shown_state(task, seen.now), attempt, progress, detail)}
+    return {"": _line(shown_state(task, seen.now), attempt, progress, detail)}
 
 
 async def run_sight(application: Application, screen: Screen, id: RunId) -> Sight[RunSeen]:
@@ -104,7 +107,7 @@ async def run_sight(application: Application, screen: Screen, id: RunId) -> Sigh
         look=look,
         ended=lambda seen: seen.detail.run.state.ended,
         at=lambda seen: seen.now,
-        document=lambda seen: runs.run_document(seen.detail),
+        document=lambda seen: run_document(seen.detail),
         views=lambda seen: _run_views(seen, screen.height - LINES_AROUND_STEPS),
         lines=_run_lines,
     )

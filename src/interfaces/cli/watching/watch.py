@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from cueline.domain.events import Event
-from cueline.domain.json import Json
 from cueline.interfaces.cli.screen import Screen
 from cueline.interfaces.cli.table import View
 from cueline.interfaces.cli.text import moment
@@ -29,7 +28,7 @@ class Sight(Generic[T]):
     look: Callable[[], Awaitable[T]]
     ended: Callable[[T], bool]
     at: Callable[[T], datetime]
-    document: Callable[[T], Json]
+    document: Callable[[T], Mapping[str, object]]
     views: Callable[[T], Sequence[View]]
     lines: Callable[[T], Mapping[str, str]]
 
@@ -54,7 +53,7 @@ async def _follow(sight: Sight[T], show: Callable[[T], None]) -> T:
 
 
 def _document_writer(screen: Screen, sight: Sight[T]) -> Callable[[T], None]:
-    last: list[Json] = []
+    last: list[Mapping[str, object]] = []
 
     def write(seen: T) -> None:
         document = sight.document(seen)

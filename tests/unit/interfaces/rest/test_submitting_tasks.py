@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 
 from cueline.domain.identifiers import TaskId
 from cueline.domain.retry import Backoff
@@ -150,19 +149,20 @@ async def test_two_different_keys_in_one_request_are_refused(rest: Client) -> No
 
 
 async def test_requests_that_arrive_together_share_a_transaction(
-    rest: Client, harness: Harness, api: FastAPI, monkeypatch: pytest.MonkeyPatch
+    rest: Client, harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches: list[int] = []
-    write = harness.app.submit.write
+    together = harness.app.submit._together
+    write = together._write
 
-    async def counted(tasks: Any, *, each_alone: bool = False) -> Any:
+    async def counted(tasks: Any) -> Any:
         batches.append(len(tasks))
-        return await write(tasks, each_alone=each_alone)
+        return await write(tasks)
 
-    monkeypatch.setattr(harness.app.submit, "write", counted)
+    monkeypatch.setattr(together, "_write", counted)
     async with harness.store.write():  # while this goes on, no submission can be written
         requests = [asyncio.create_task(rest.make(TASKS, {"name": "send"})) for _ in range(20)]
-        await comes_true(lambda: len(api.state.edge.submit._waiting) >= 19)
+        await comes_true(lambda: len(together._waiting) >= 19)
     receipts = await asyncio.gather(*requests)
 
     assert sum(batches) == 20
@@ -171,14 +171,14 @@ async def test_requests_that_arrive_together_share_a_transaction(
 
 
 async def test_one_conflict_does_not_hurt_those_that_share_its_transaction(
-    rest: Client, harness: Harness, api: FastAPI
+    rest: Client, harness: Harness
 ) -> None:
     async with harness.store.write():
         requests = [
             asyncio.create_task(rest.post(TASKS, {"name": "send", "input": {"n": n}, "key": key}))
             for n, key in enumerate(["a", "b", "b", "c"])
         ]
-        await comes_true(lambda: len(api.state.edge.submit._waiting) >= 3)
+        await comes_true(lambda: len(harness.app.submit._together._waiting) >= 3)
     answers = await asyncio.gather(*requests)
 
     assert [answer.status_code for answer in answers] == [202, 202, 422, 202]
