@@ -175,7 +175,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--stores", nargs="+", default=["sqlite", "memory"])
     parser.add_argument("--tasks", type=int, default=10_000)
-    parser.add_argument("--slots", type=int, default=200)
+    parser.add_argument("--slots", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     return parser.parse_args()
