@@ -259,7 +259,7 @@ class Task:
 
 
 def _changed(task: Task, **changes: object) -> Task:
-    """The task with some fields changed: `dataclasses.replace`, at half its price.
+    """The task with some fields changed: `dataclasses.replace`, some 30 % cheaper.
 
     Every task goes through two transitions on the hot path, and `replace` spends more on looking at
     the class than on the copy.

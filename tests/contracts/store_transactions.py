@@ -159,20 +159,20 @@ class TransactionContract(StoreSuite):
         assert len(await get_all(store, [task.id for task in tasks])) == 50
 
     async def test_thousands_of_tasks_go_through_in_one_piece(self, store: Store) -> None:
-        tasks = [a_task(key=f"key-{n}") for n in range(2_000)]
+        tasks = [a_task(key=f"key-{n}") for n in range(4_000)]
         ids = [task.id for task in tasks]
         await put(store, *tasks)
         async with store.write() as uow:
-            assert len(await uow.tasks.by_keys([f"key-{n}" for n in range(2_000)])) == 2_000
+            assert len(await uow.tasks.by_keys([f"key-{n}" for n in range(4_000)])) == 4_000
             due = await uow.tasks.due("default", NOW, 9_000)
             assert [task.id for task in due] == ids
             await uow.tasks.set_dispatched(dict.fromkeys(ids, NOW))
             assert await uow.tasks.save_many([task.cancel(NOW) for task in tasks]) == set()
             await uow.commit()
         async with store.read() as uow:
-            assert len(await uow.tasks.versions(ids)) == 2_000
+            assert len(await uow.tasks.versions(ids)) == 4_000
             counts = await uow.tasks.count_by_queue(NOW)
-            assert counts["default"]["cancelled"] == 2_000
+            assert counts["default"]["cancelled"] == 4_000
             newest = await uow.tasks.search(TaskFilter(), Page(3), NOW)
         assert [task.id for task in newest] == ids[:-4:-1]
 

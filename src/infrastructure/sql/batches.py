@@ -1,7 +1,6 @@
 """Statements for many rows at once.
 
-On the hot path a row must not pass through SQLAlchemy's parameter processing, which costs more than
-the database does. A `Batch` is a Core statement compiled once, executed by the driver for rows of
+On the hot path rows do not pass through SQLAlchemy's parameter processing. A `Batch` is a Core statement compiled once, executed by the driver for rows of
 plain values; a list of identifiers travels as one JSON parameter.
 """
 

@@ -1,7 +1,7 @@
 """SQLite connections for an event loop.
 
-SQLite is a library, not a server: a statement that finds its rows by an index takes some tens of
-microseconds, less than the trip to a thread and back. So brief statements run right on the event
+SQLite is a library, not a server: a statement that finds its rows by an index takes about as long
+as the trip to a thread and back. So brief statements run right on the event
 loop. What may take long goes to a thread: scans, large batches, and the commit, which waits for the
 disk. Nor does the loop ever wait for another process's lock: it tries again a little later.
 """

@@ -26,7 +26,7 @@ TASK_ID = TaskId("019b7c5d-2c80-7000-8000-000000000001")
 RUN_ID = RunId("019b7c5d-2c80-7000-8000-000000000002")
 WORKER_ID = WorkerId("019b7c5d-2c80-7000-8000-000000000003")
 
-modest = settings(max_examples=20, derandomize=True, deadline=None)
+modest = settings(max_examples=100, derandomize=True, deadline=None)
 """Enough examples to be worth it, few enough for seconds, and the same ones each time."""
 
 

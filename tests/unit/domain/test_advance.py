@@ -515,7 +515,7 @@ def test_advancing_leaves_the_run_that_it_was_given_as_it_was() -> None:
 
 
 def test_a_fan_out_to_hundreds_of_steps_and_back_takes_moments() -> None:
-    names = [f"s{number}" for number in range(298)]
+    names = [f"s{number}" for number in range(998)]
     steps = (a_step("start"), *(a_step(name, "start") for name in names), a_step("end", *names))
     rehearsal = Rehearsal.of(*steps).succeed("start", *names, "end")
     assert rehearsal.state is RunState.SUCCEEDED

@@ -224,7 +224,7 @@ def told_of(facts: list[Event], type: str) -> list[str]:
     return [str(fact.data["step"]) for fact in facts if fact.type == type]
 
 
-many = settings(modest, max_examples=40)
+many = settings(modest, max_examples=200)
 failing = st.sampled_from([0.0, 0.1, 0.2, 0.4])
 chances = st.randoms(use_true_random=False)
 

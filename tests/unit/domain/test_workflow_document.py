@@ -212,7 +212,7 @@ def workflows(draw: st.DrawFn) -> Workflow:
     return Workflow(draw(names), version, tuple(draw(st.permutations(steps))), output)
 
 
-@settings(modest, max_examples=20)
+@settings(modest, max_examples=50)
 @given(workflows())
 def test_a_workflow_that_is_written_reads_back_equal(workflow: Workflow) -> None:
     document = workflow_document(workflow)
