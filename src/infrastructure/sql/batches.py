@@ -1,7 +1,8 @@
 """Statements for many rows at once.
 
-On the hot path rows do not pass through SQLAlchemy's parameter processing. A `Batch` is a Core statement compiled once, executed by the driver for rows of
-plain values; a list of identifiers travels as one JSON parameter.
+On the hot path rows do not pass through SQLAlchemy's parameter processing. A `Batch` is a Core
+statement compiled once, executed by the driver for rows of plain values; a list of identifiers
+travels as one JSON parameter.
 """
 
 from __future__ import annotations
