@@ -7,7 +7,7 @@ task, the advance of its run and the tasks that follow are one commit.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,10 +21,11 @@ from cueline.domain.definition import TaskDefinition
 from cueline.domain.errors import InvalidInput
 from cueline.domain.events import Event
 from cueline.domain.failure import Failure
-from cueline.domain.identifiers import Purpose, RunId, step_task_id
+from cueline.domain.identifiers import Purpose, RunId, TaskId, step_task_id
 from cueline.domain.task import Origin, Task, TaskSpec, TaskState
+from cueline.domain.worker import Worker
 from cueline.domain.workflow.advance import advance
-from cueline.domain.workflow.definition import Step
+from cueline.domain.workflow.definition import Step, Workflow
 from cueline.domain.workflow.messages import (
     RunInput,
     StartTask,
@@ -43,6 +44,28 @@ class RunReport:
     event: RunInput
 
 
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """A worker that would do next what follows from its work: which tasks it knows, and how many.
+
+    What it takes along is claimed as it is added, and spares the way through the broker.
+    """
+
+    worker: Worker
+    names: Collection[str]
+    slots: int
+
+    def takes(self, task: Task, now: datetime, barred: Collection[str]) -> bool:
+        """Whether it may and can do a task now."""
+        spec = task.spec
+        return (
+            task.is_ready(now)
+            and spec.name in self.names
+            and spec.queue in self.worker.queues
+            and spec.queue not in barred
+        )
+
+
 class RunAdvancer:
     """Advances locked runs and carries out what follows."""
 
@@ -58,6 +81,7 @@ class RunAdvancer:
         reports: Sequence[RunReport],
         now: datetime,
         changes: Changes,
+        taker: Taker | None = None,
     ) -> None:
         """Feed the reports to their runs, which `runs` holds locked; leave the new runs in `runs`.
 
@@ -82,9 +106,22 @@ class RunAdvancer:
                         starts.append((step.run, command))
             for run_id, withdrawal in withdrawals:
                 pending.extend(await self._withdraw(uow, run_id, withdrawal, now, changes, starts))
-        await self._start(uow, starts, now, changes)
+        await self._start(uow, starts, now, changes, taker)
         await uow.runs.append_history(facts)
         changes.facts.extend(facts)
+
+    async def first_queues(self, workflows: Iterable[Workflow]) -> set[str]:
+        """The queues to which the first tasks of a run of these workflows go."""
+        wishes = {
+            (step.queue, step.task)
+            for workflow in workflows
+            for step in workflow.steps
+            if not workflow.needs[step.name]
+        }
+        return {queue or (await self._definition(task)).queue for queue, task in wishes}
+
+    async def _definition(self, name: str) -> TaskDefinition:
+        return await self._catalogue.find(name) or TaskDefinition(name, {})
 
     async def _misfit(self, run: Run, command: StartTask) -> TaskFailed | None:
         """The failure of a step whose input turned out not to fit its handler."""
@@ -105,6 +142,7 @@ class RunAdvancer:
         starts: Sequence[tuple[Run, StartTask]],
         now: datetime,
         changes: Changes,
+        taker: Taker | None,
     ) -> None:
         if not starts:
             return
@@ -118,11 +156,26 @@ class RunAdvancer:
                 fresh.append(task)
         revived = await self._revive(uow, again, now) if again else []
         fresh.extend(again[id] for id in again.keys() - {task.id for task in revived})
-        reserved = self._announcer.reserve(fresh)
-        added = await uow.tasks.add_many(reserved)
-        ready = [task for task in reserved if task.id in added] + revived
+        taken = await self._taken(uow, fresh, taker, now) if taker and taker.slots else {}
+        left = self._announcer.reserve([task for task in fresh if task.id not in taken])
+        added = await uow.tasks.add_many([*taken.values(), *left])
+        ready = [task for task in left if task.id in added] + revived
+        claimed = [task for id, task in taken.items() if id in added]
         changes.ready.extend(ready)
-        changes.moved.extend(ready)
+        changes.claimed.extend(claimed)
+        changes.moved.extend(ready + claimed)
+
+    @staticmethod
+    async def _taken(
+        uow: UnitOfWork, fresh: Sequence[Task], taker: Taker, now: datetime
+    ) -> dict[TaskId, Task]:
+        """Those new tasks that the taker claims: the most urgent of those for which it has room."""
+        barred = await uow.workers.barred(taker.worker.id)
+        if barred is None:  # it was evicted meanwhile
+            return {}
+        suited = [task for task in fresh if taker.takes(task, now, barred)]
+        suited.sort(key=lambda task: task.spec.priority)
+        return {task.id: task.claim(taker.worker.id, now) for task in suited[: taker.slots]}
 
     async def _revive(
         self, uow: UnitOfWork, wanted: Mapping[str, Task], now: datetime
@@ -136,7 +189,7 @@ class RunAdvancer:
     async def _spec(self, run: Run, command: StartTask, now: datetime) -> TaskSpec:
         """What the step asks for: its own wishes first, then its task's, then the standard ones."""
         name = _task_name(run, command)
-        task = await self._catalogue.find(name) or TaskDefinition(name, {})
+        task = await self._definition(name)
         step = run.workflow.by_name[command.step]
         undo = step.compensate if command.purpose is Purpose.UNDO else None
         wishes: Step | None = None if undo else step

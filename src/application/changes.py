@@ -12,15 +12,16 @@ from cueline.domain.events import Event, task_changed
 from cueline.domain.task import Task
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Changes:
     """Gathered inside a transaction.
 
-    `ready` are tasks that a worker may take now; `moved`, tasks that came to another state;
-    `facts`, what else there is to tell.
+    `ready` are tasks that a worker may take now; `claimed`, new ones that a worker has taken along;
+    `moved`, tasks that came to another state; `facts`, what else there is to tell.
     """
 
     ready: list[Task] = field(default_factory=list)
+    claimed: list[Task] = field(default_factory=list)
     moved: list[Task] = field(default_factory=list)
     facts: list[Event] = field(default_factory=list)
 
@@ -33,8 +34,12 @@ class Announcer:
         self._bus = bus
         self._clock = clock
 
-    async def prepare(self, queues: Collection[str]) -> None:
-        """Learn how much room these queues have at the broker, before the transaction begins."""
+    async def prepare(self, queues: Collection[str] = ()) -> None:
+        """Learn how much room there is at the broker, before the transaction begins.
+
+        In these queues, and in those that were wanted of late: whoever cannot say yet which tasks
+        will follow names none.
+        """
         await self._outlet.prepare(queues)
 
     def reserve(self, tasks: Sequence[Task]) -> list[Task]:

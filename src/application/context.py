@@ -14,6 +14,7 @@ from cueline.domain.errors import HandlerError, InvalidInput
 from cueline.domain.identifiers import RunId, TaskId, check_text
 from cueline.domain.json import Json, require_json
 from cueline.domain.task import Task
+from cueline.domain.text import storable
 
 
 class Snooze(HandlerError):
@@ -127,6 +128,5 @@ class Context:
     def _report(self, level: str, message: str, fields: dict[str, Json]) -> None:
         if problem := check_text(level, "level", LONGEST_LEVEL):
             raise InvalidInput("the log line cannot be kept", [problem])
-        require_json(message, "message")
         require_json(fields, "fields")
-        self.report(Report(level, message, fields))
+        self.report(Report(level, storable(str(message)), fields))

@@ -13,44 +13,66 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cueline.application.bell import Bell
-from cueline.application.ports.broker import Broker, Message
-from cueline.application.ports.persistence import Store
+from cueline.application.due import DueTasks
+from cueline.application.link import BrokerLink
+from cueline.application.ports.broker import Message
+from cueline.application.ports.persistence import DueTask, Store
 from cueline.application.ports.runtime import Clock
 from cueline.domain.errors import Unavailable
 from cueline.domain.identifiers import TaskId
 from cueline.domain.queue import Queue
-from cueline.domain.task import Task, TaskState, recovery_delay
+from cueline.domain.task import Priority, Task, TaskState
 
 log = logging.getLogger(__name__)
 
 FRESH = timedelta(seconds=1)
 """How long the window's view of the workers and the broker is trusted for a submit."""
 
+STEADY = timedelta(seconds=0.25)
+"""How long the view of the workers and of what is paused is trusted in any case: they change
+seldom, and a claim looks for itself."""
+
 
 class Window:
-    """How many more messages each queue may be given.
+    """How many more messages each queue may be given: none while the broker does not answer.
 
     Between two looks at the real figures it keeps count of what this process publishes and takes
     off. An error only costs time: too much room makes a few early hints, too little leaves the task
     to the dispatcher.
     """
 
-    def __init__(self, store: Store, broker: Broker, clock: Clock) -> None:
+    def __init__(self, store: Store, broker: BrokerLink, clock: Clock) -> None:
         self._store = store
         self._broker = broker
         self._clock = clock
-        self._room: dict[str, int] = {}
+        self._held: dict[str, list[int]] = {}  # messages by priority; unknown means no room
         self._queues: dict[str, Queue] = {}
         self._slots: Mapping[str, int] = {}
         self._looked_at: dict[str, datetime] = {}
+        self._known_at: datetime | None = None  # the workers, and what is paused
+        self._wanted: dict[str, None] = {}  # of which room was taken, or would have been
 
     def forget(self) -> None:
         """Look again before the next use: workers came or went, or a queue was paused."""
         self._looked_at.clear()
+        self._known_at = None
 
     async def look(self, queues: Collection[str]) -> None:
         """Read the real figures of these queues."""
+        try:
+            depths = {name: await self._broker.depths(name) for name in queues}
+        except Unavailable:  # the link has said so
+            self.close(queues)
+            return
         now = self._clock.now()
+        if not _is_recent(self._known_at, now, STEADY):
+            await self._look_around(now)
+        for name, depth in depths.items():
+            self._held[name] = [depth.get(priority, 0) for priority in Priority]
+            self._looked_at[name] = now
+
+    async def _look_around(self, now: datetime) -> None:
+        """Learn which workers there are and what is paused."""
         async with self._store.read() as uow:
             settings = await uow.queues.list_all()
             workers = await uow.workers.live()
@@ -60,18 +82,19 @@ class Window:
             if not worker.has_lapsed(now):
                 slots.update(dict.fromkeys(worker.queues, worker.slots))
         self._slots = slots
-        for name in queues:
-            depth = await self._broker.depth(name)
-            self._room[name] = self._queue(name).room(slots[name], depth)
-            self._looked_at[name] = now
+        self._known_at = now
 
     async def refresh(self, queues: Collection[str]) -> None:
-        """Look at those of these queues whose figures are too old to be trusted."""
+        """Look at those of these queues whose figures are too old to be trusted.
+
+        And at those of which room was wanted since: more of the same is likely to follow.
+        """
         now = self._clock.now()
+        wanted, self._wanted = self._wanted, {}
         stale = [
             name
-            for name in queues
-            if name not in self._looked_at or now - self._looked_at[name] >= FRESH
+            for name in {**dict.fromkeys(queues), **wanted}
+            if not _is_recent(self._looked_at.get(name), now, FRESH)
         ]
         if stale:
             await self.look(stale)
@@ -80,48 +103,62 @@ class Window:
         """Have no room for these queues until the figures are looked for again."""
         now = self._clock.now()
         for name in queues:
-            self._room[name] = 0
+            self._held.pop(name, None)
             self._looked_at[name] = now
 
-    def take(self, queue: str, wanted: int) -> int:
-        """Reserve room by the figures at hand; what is granted may be less than what is wanted."""
-        granted = min(wanted, self._room.get(queue, 0))
-        self._room[queue] = self._room.get(queue, 0) - granted
-        return granted
+    def room(self, queue: str, priority: Priority) -> int:
+        """How many more messages of a queue and priority there is room for."""
+        if (held := self._held.get(queue)) is None:
+            return 0
+        return self._queue(queue).room(self._slots.get(queue, 0), held, priority)
 
-    def put_back(self, queue: str, count: int) -> None:
-        """Return room that was reserved and turned out not to be needed."""
-        self._room[queue] = self._room.get(queue, 0) + count
+    def take(self, queue: str, priority: Priority) -> bool:
+        """Reserve room for a message by the figures at hand; False if there is none."""
+        self._wanted[queue] = None
+        if not self.room(queue, priority):
+            return False
+        self._held[queue][priority] += 1
+        return True
 
-    def give_back(self, queues: Iterable[str]) -> None:
-        """Note messages of these queues that were taken off the broker."""
-        for name in queues:
-            limit = self._queue(name).window(self._slots.get(name, 0))
-            self._room[name] = min(self._room.get(name, 0) + 1, limit)
+    def give_back(self, messages: Iterable[Message]) -> None:
+        """Note messages that were taken off the broker."""
+        for message in messages:
+            if (held := self._held.get(message.queue)) and held[message.priority]:
+                held[message.priority] -= 1
 
     def _queue(self, name: str) -> Queue:
         return self._queues.get(name) or Queue(name)
 
 
+def _is_recent(moment: datetime | None, now: datetime, age: timedelta) -> bool:
+    """Whether it is not yet so old, nor ahead: a clock may have been set back."""
+    return moment is not None and timedelta(0) <= now - moment < age
+
+
 class Outlet:
     """Publishes tasks right after the transaction that made them ready, as far as there is room."""
 
-    def __init__(self, store: Store, broker: Broker, window: Window, clock: Clock) -> None:
+    def __init__(self, store: Store, broker: BrokerLink, window: Window, clock: Clock) -> None:
         self._store = store
         self._broker = broker
         self._window = window
         self._clock = clock
         self.backlog = Bell()
         """Rings when the dispatcher has something to do."""
+        self.stranded = Bell()
+        """Rings when something ready is left in the store: for a worker without a broker."""
         self.behind = True
         """Whether tasks may be waiting for room: the dispatcher wants to hear of any."""
 
-    async def prepare(self, queues: Collection[str]) -> None:
-        """Have recent figures for these queues. Call it before a transaction, never within one."""
+    async def prepare(self, queues: Collection[str] = ()) -> None:
+        """Have recent figures for these queues, and for those that were wanted of late.
+
+        Call it before a transaction, never within one.
+        """
         try:
             await self._window.refresh(queues)
         except Unavailable as error:
-            log.warning("room at the broker is not known, tasks wait in the store: %s", error)
+            log.warning("it is not known for what there is room at the broker: %s", error)
             self._window.close(queues)
 
     async def look(self, queues: Collection[str]) -> None:
@@ -135,6 +172,8 @@ class Outlet:
         It goes by the figures at hand and does no I/O, so that it may be called in a transaction;
         `publish` follows after the commit.
         """
+        if not self._broker.answers():
+            return list(tasks)
         now = self._clock.now()
         ready = sorted(
             (task for task in tasks if task.is_ready(now)), key=lambda task: task.spec.priority
@@ -142,7 +181,7 @@ class Outlet:
         handed = {
             task.id: task.handed_to_broker(now)
             for task in ready
-            if self._window.take(task.spec.queue, 1)
+            if self._window.take(task.spec.queue, task.spec.priority)
         }
         return [handed.get(task.id, task) for task in tasks] if handed else list(tasks)
 
@@ -152,31 +191,40 @@ class Outlet:
             task for task in tasks if task.state is TaskState.QUEUED and task.dispatches > 0
         ]
         if len(reserved) < len(tasks):
-            self.behind = True
-            self.backlog.ring()
+            self._leave_behind()
         if reserved:
             await self.send(
                 [Message(task.id, task.spec.queue, task.spec.priority) for task in reserved]
             )
 
-    def make_room(self, queues: Iterable[str]) -> None:
-        """Note messages of these queues that were taken off the broker."""
-        self._window.give_back(queues)
+    def make_room(self, messages: Iterable[Message]) -> None:
+        """Note messages that were taken off the broker."""
+        self._window.give_back(messages)
         if self.behind:
             self.backlog.ring()
 
     async def send(self, messages: Sequence[Message]) -> bool:
-        """Publish; when the broker refuses, have the dispatcher try again. Whether it went out."""
+        """Publish. Whether it went out; if it did not, the tasks are due in the store again.
+
+        They are stored already, so no error whatever of the broker's may fail who asked for them.
+        """
         try:
             await self._broker.publish(messages)
         except Unavailable as error:
-            log.warning(
-                "%d messages not published, will be dispatched later: %s", len(messages), error
-            )
-            self._window.close({message.queue for message in messages})
-            await self._make_due([message.task_id for message in messages])
-            return False
-        return True
+            log.info("%d messages not published, their tasks are due: %s", len(messages), error)
+        except Exception:
+            log.exception("%d messages not published, their tasks are due", len(messages))
+        else:
+            return True
+        self._window.close({message.queue for message in messages})
+        await self._make_due([message.task_id for message in messages])
+        self._leave_behind()
+        return False
+
+    def _leave_behind(self) -> None:
+        self.behind = True
+        self.backlog.ring()
+        self.stranded.ring()
 
     async def _make_due(self, ids: Sequence[TaskId]) -> None:
         try:
@@ -191,7 +239,8 @@ class Outlet:
 class Dispatched:
     """What one pass of the dispatcher did, and when the next one has something to do.
 
-    `waiting` says that tasks were due; some may still be, for want of room.
+    `waiting` says that tasks were due; some may still be, for want of room. Nobody looks for the
+    next time (None) after a pass that moved something: there will be another one at once.
     """
 
     count: int
@@ -202,43 +251,37 @@ class Dispatched:
 class DispatchTasks:
     """Hands the tasks that are due to the broker, queue by queue, as far as the window has room."""
 
-    def __init__(self, store: Store, broker: Broker, window: Window, outlet: Outlet, clock: Clock):
-        self._store = store
+    def __init__(self, broker: BrokerLink, due: DueTasks, window: Window, outlet: Outlet) -> None:
         self._broker = broker
+        self._due = due
         self._window = window
         self._outlet = outlet
-        self._clock = clock
 
     async def __call__(self) -> Dispatched:
-        """Make one pass."""
-        now = self._clock.now()
-        async with self._store.read() as uow:
-            queues = sorted(await uow.tasks.due_queues(now))
-            next_due = await uow.tasks.next_due(now)
+        """Make one pass; none while the broker is away, as the workers then help themselves."""
+        if not self._broker.answers():
+            return Dispatched(0, None)
+        queues = await self._due.queues()
         self._outlet.behind = bool(queues)
         if not queues:
-            return Dispatched(0, next_due)
+            return Dispatched(0, await self._due.next())
         await self._window.look(queues)
-        messages = await self._take_due(queues, now)
-        if messages:
-            await self._outlet.send(messages)
-        return Dispatched(len(messages), next_due, waiting=True)
+        messages = await self._take(queues)
+        if messages and await self._outlet.send(messages):
+            return Dispatched(len(messages), None, waiting=True)
+        return Dispatched(0, await self._due.next(), waiting=True)
 
-    async def _take_due(self, queues: Collection[str], now: datetime) -> list[Message]:
-        """Note what will be published, in one transaction. A crash then costs a recovery delay."""
-        room = {name: self._window.take(name, 2**31) for name in queues}
-        open_queues = {name: count for name, count in room.items() if count > 0}
-        if not open_queues:
+    async def _take(self, queues: Collection[str]) -> list[Message]:
+        """Take what there is room for. A crash before it is sent costs a recovery delay."""
+        most = {
+            name: room
+            for name in sorted(queues)
+            if (room := self._window.room(name, Priority.CRITICAL))  # others have no more
+        }
+        if not most:
             return []
-        messages: list[Message] = []
-        handed: dict[TaskId, datetime] = {}
-        async with self._store.write(durable=False) as uow:
-            for name, count in open_queues.items():
-                found = await uow.tasks.due(name, now, count)
-                self._window.put_back(name, count - len(found))
-                for due in found:
-                    messages.append(Message(due.id, due.queue, due.priority))
-                    handed[due.id] = now + recovery_delay(due.dispatches)
-            await uow.tasks.set_dispatched(handed)
-            await uow.commit()
-        return messages
+        taken = await self._due.take(most, admit=self._admitted)
+        return [Message(due.id, due.queue, due.priority) for due in taken]
+
+    def _admitted(self, due: Sequence[DueTask]) -> list[DueTask]:
+        return [each for each in due if self._window.take(each.queue, each.priority)]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from cueline.application.explain import Circumstances, explain
-from cueline.application.ports.broker import Broker
+from cueline.application.link import BrokerLink
 from cueline.application.ports.events import EventBus
+from cueline.application.ports.metrics import Exposition, Metrics
 from cueline.application.ports.persistence import LogEntry, Page, RunFilter, Store, TaskFilter
 from cueline.application.ports.runtime import Clock
 from cueline.domain.attempt import Attempt
@@ -18,10 +20,16 @@ from cueline.domain.errors import NotFound, Unavailable
 from cueline.domain.events import Event
 from cueline.domain.identifiers import RunId, TaskId
 from cueline.domain.queue import Queue
-from cueline.domain.task import Task
+from cueline.domain.task import DEFAULT_QUEUE, Task
 from cueline.domain.worker import Worker
 from cueline.domain.workflow.definition import Workflow
 from cueline.domain.workflow.run import Run
+
+log = logging.getLogger(__name__)
+
+OK = "ok"
+STORE_AWAY = "the store does not answer"
+BROKER_AWAY = "the broker does not answer; workers take tasks from the store"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +67,14 @@ class QueueDetail:
 class Queries:
     """Everything that can be asked."""
 
-    def __init__(self, store: Store, broker: Broker, bus: EventBus, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, broker: BrokerLink, bus: EventBus, clock: Clock, metrics: Metrics
+    ) -> None:
         self._store = store
         self._broker = broker
         self._bus = bus
         self._clock = clock
+        self._metrics = metrics
 
     # --- tasks ------------------------------------------------------------------------------------
 
@@ -211,19 +222,29 @@ class Queries:
         """
         return self._bus.subscribe(ids)
 
+    # --- operating --------------------------------------------------------------------------------
+
     async def is_ready(self) -> dict[str, str]:
-        """Whether the store and the broker answer: `ok`, or what is wrong, by name."""
-        health = {"store": "ok", "broker": "ok"}
+        """Whether the store and the broker answer, by name: `ok`, or what that means.
+
+        Anyone may see it: the reasons, which may name hosts, are in the log.
+        """
+        health = {"store": OK, "broker": OK}
         try:
             async with self._store.read() as uow:
                 await uow.queues.list_all()
         except Unavailable as error:
-            health["store"] = str(error)
+            log.warning("not ready: %s", error)
+            health["store"] = STORE_AWAY
         try:
-            await self._broker.depth("default")
-        except Unavailable as error:
-            health["broker"] = str(error)
+            await self._broker.depth(DEFAULT_QUEUE)
+        except Unavailable:
+            health["broker"] = BROKER_AWAY
         return health
+
+    def metrics(self) -> Exposition:
+        """The figures of this process, for monitoring."""
+        return self._metrics.expose()
 
     async def _depth(self, queue: str) -> int | None:
         try:

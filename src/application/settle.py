@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from cueline.application.advancing import RunAdvancer, RunReport
+from cueline.application.advancing import RunAdvancer, RunReport, Taker
 from cueline.application.changes import Announcer, Changes
-from cueline.application.outcomes import Outcome
+from cueline.application.outcomes import Outcome, Succeeded
 from cueline.application.ports.persistence import LogEntry, Store, UnitOfWork
 from cueline.application.ports.runtime import Chance, Clock
 from cueline.domain.failure import Failure
@@ -29,10 +29,14 @@ from cueline.domain.workflow.run import Run
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Which outcomes were written, and which were refused because the task had moved on."""
+    """Which outcomes were written, and which were refused because the task had moved on.
+
+    `claimed` are tasks that follow from them and that the taker has claimed: it has to do them.
+    """
 
     accepted: tuple[Task, ...]
     refused: frozenset[TaskId]
+    claimed: tuple[Task, ...] = ()
 
 
 class SettleTasks:
@@ -56,16 +60,24 @@ class SettleTasks:
         self._clock = clock
         self._chance = chance
 
-    async def __call__(self, outcomes: Sequence[Outcome], logs: Sequence[LogEntry] = ()) -> Settled:
+    async def __call__(
+        self,
+        outcomes: Sequence[Outcome],
+        logs: Sequence[LogEntry] = (),
+        taker: Taker | None = None,
+    ) -> Settled:
         """Settle outcomes, at most one for each task. Answers after the commit.
 
         An outcome whose task has moved on since it was read is refused and changes nothing. What
-        its handler logged is kept all the same: it did happen.
+        its handler logged is kept all the same: it did happen. Steps that follow go to the `taker`,
+        as far as it takes them.
         """
         now = self._clock.now()
         changes = Changes()
-        async with self._store.write() as uow:
-            settled = await self.within(uow, outcomes, now, changes)
+        await self._announcer.prepare()
+        is_one_call = not logs and all(_stands_alone(outcome) for outcome in outcomes)
+        async with self._store.at_once() if is_one_call else self._store.write() as uow:
+            settled = await self.within(uow, outcomes, now, changes, taker)
             if logs:
                 await uow.journal.add_logs(logs)
             await uow.commit()
@@ -73,7 +85,12 @@ class SettleTasks:
         return settled
 
     async def within(
-        self, uow: UnitOfWork, outcomes: Sequence[Outcome], now: datetime, changes: Changes
+        self,
+        uow: UnitOfWork,
+        outcomes: Sequence[Outcome],
+        now: datetime,
+        changes: Changes,
+        taker: Taker | None = None,
     ) -> Settled:
         """Settle inside a transaction; the caller commits it and announces the changes."""
         origins = {out.task.id: out.task.spec.origin for out in outcomes}
@@ -92,8 +109,8 @@ class SettleTasks:
             await uow.journal.add_attempts(attempts)
         changes.moved.extend(accepted)
         changes.ready.extend(task for task in accepted if task.state is TaskState.QUEUED)
-        await self._advance(uow, runs, accepted, now, changes)
-        return Settled(tuple(accepted), frozenset(refused))
+        await self._advance(uow, runs, accepted, now, changes, taker)
+        return Settled(tuple(accepted), frozenset(refused), tuple(changes.claimed))
 
     async def _advance(
         self,
@@ -102,6 +119,7 @@ class SettleTasks:
         accepted: Sequence[Task],
         now: datetime,
         changes: Changes,
+        taker: Taker | None,
     ) -> None:
         reports = [
             RunReport(task.spec.origin.run_id, report)
@@ -111,8 +129,13 @@ class SettleTasks:
             and (report := _report(task)) is not None
         ]
         if reports:
-            await self._advancer.advance(uow, runs, reports, now, changes)
+            await self._advancer.advance(uow, runs, reports, now, changes, taker)
             await uow.runs.save_many([runs[id] for id in sorted({r.run_id for r in reports})])
+
+
+def _stands_alone(outcome: Outcome) -> bool:
+    """Whether nothing but the task is to be written: no attempt, and no run that goes on."""
+    return isinstance(outcome, Succeeded) and outcome.task.spec.origin is None
 
 
 def _report(task: Task) -> RunInput | None:

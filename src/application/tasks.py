@@ -23,7 +23,7 @@ from cueline.domain.errors import (
     Problem,
     UnknownTask,
 )
-from cueline.domain.identifiers import TaskId, check_name, check_text
+from cueline.domain.identifiers import RunId, TaskId, check_name, check_text
 from cueline.domain.json import JsonObject, require_json
 from cueline.domain.retry import RetryPolicy
 from cueline.domain.task import Priority, Task, TaskSpec, TaskState
@@ -122,24 +122,58 @@ class SubmitTasks:
         """
         changes = Changes()
         await self._announcer.prepare({task.spec.queue for task in tasks})
-        async with self._store.write() as uow:
-            known = await self._holders(uow, tasks)
-            new = [task for task in tasks if task.spec.key not in known or task.spec.key is None]
-            reserved = {task.id: task for task in self._announcer.reserve(new)}
-            added = await uow.tasks.add_many([reserved[task.id] for task in new])
-            if len(added) < len(new):  # a key was used twice in this batch, or elsewhere just now
-                known = await self._holders(uow, tasks)
-            stored = [reserved.get(task.id, task) for task in tasks]
-            results = [
-                Submitted(task, created=True) if task.id in added else _repeat(task, known)
-                for task in stored
-            ]
+        is_one_call = each_alone or not any(task.spec.key for task in tasks)
+        async with self._store.at_once() if is_one_call else self._store.write() as uow:
+            results = await self._add(uow, tasks, self._announcer.reserve)
             if each_alone or not any(isinstance(result, Exception) for result in results):
                 await uow.commit()
-                changes.ready = [task for task in stored if task.id in added]
+                changes.ready = [
+                    result.task
+                    for result in results
+                    if isinstance(result, Submitted) and result.created
+                ]
         changes.moved = changes.ready
         await self._announcer.announce(changes)
         return results
+
+    async def prepare_to_join(self, submissions: Sequence[Submission]) -> list[Task]:
+        """`prepare`, for tasks that are then to be stored by `join`."""
+        tasks = await self.prepare(submissions)
+        await self._store.prepare_to_join({task.spec.queue for task in tasks})
+        return tasks
+
+    async def join(
+        self, transaction: object, tasks: Sequence[Task], committed: Callable[[], None]
+    ) -> list[Submitted]:
+        """Store prepared tasks in a transaction of the caller's own; its commit decides on them.
+
+        `committed` is called after that commit. Nothing is published before: it would be a hint
+        about a task that nobody can see yet. `InvalidInput` if the store cannot take part in the
+        transaction. All or none; a failure leaves the transaction for the caller to undo.
+        """
+        async with self._store.join(transaction, committed) as uow:
+            results = await self._add(uow, tasks, list)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+        return [result for result in results if not isinstance(result, Exception)]
+
+    async def _add(
+        self,
+        uow: UnitOfWork,
+        tasks: Sequence[Task],
+        reserve: Callable[[Sequence[Task]], list[Task]],
+    ) -> list[Submitted | Exception]:
+        known = await self._holders(uow, tasks)
+        new = [task for task in tasks if task.spec.key not in known or task.spec.key is None]
+        reserved = {task.id: task for task in reserve(new)}
+        added = await uow.tasks.add_many([reserved[task.id] for task in new])
+        if len(added) < len(new):  # a key was used twice in this batch, or elsewhere just now
+            known = await self._holders(uow, tasks)
+        return [
+            Submitted(reserved[task.id], created=True) if task.id in added else _repeat(task, known)
+            for task in tasks
+        ]
 
     @staticmethod
     async def _holders(uow: UnitOfWork, tasks: Sequence[Task]) -> dict[str, Task]:
@@ -264,12 +298,13 @@ class SteerTasks:
             now = self._clock.now()
             moved = self._announcer.reserve([change(task, now) for task in tasks])
             async with self._store.write() as uow:
+                await uow.runs.lock_many(_runs_of(tasks))  # always before their tasks
                 stale = await uow.tasks.save_many(moved)
                 if not stale:
                     await uow.commit()
             if not stale:
                 ready = [task for task in moved if task.state is TaskState.QUEUED]
-                await self._announcer.announce(Changes(ready, moved))
+                await self._announcer.announce(Changes(ready=ready, moved=moved))
                 return moved
         raise _contended(ids)
 
@@ -280,6 +315,10 @@ class SteerTasks:
             if id not in found:
                 raise NotFound("task", id)
         return [found[id] for id in dict.fromkeys(ids)]
+
+
+def _runs_of(tasks: Sequence[Task]) -> set[RunId]:
+    return {task.spec.origin.run_id for task in tasks if task.spec.origin is not None}
 
 
 _TRIES = 5

@@ -9,10 +9,12 @@ from datetime import timedelta
 
 from cueline.application.changes import Announcer, Changes
 from cueline.application.dispatch import Outlet
-from cueline.application.ports.broker import Broker, Delivery
+from cueline.application.intake import Hints, Intake
+from cueline.application.ports.metrics import Metrics
 from cueline.application.ports.persistence import LogEntry, Store
 from cueline.application.ports.runtime import Clock, IdGenerator
-from cueline.domain.errors import Unavailable, WorkerEvicted
+from cueline.application.sparing import SparingWarning
+from cueline.domain.errors import WorkerEvicted
 from cueline.domain.events import Event, Subject
 from cueline.domain.identifiers import TaskId, WorkerId
 from cueline.domain.task import Task
@@ -22,100 +24,115 @@ log = logging.getLogger(__name__)
 
 
 class ClaimTasks:
-    """Takes messages from the broker and claims the tasks that they hint at, in one batch."""
+    """Claims the tasks that a worker hears of, in one batch."""
 
     def __init__(
-        self,
-        store: Store,
-        broker: Broker,
-        outlet: Outlet,
-        announcer: Announcer,
-        clock: Clock,
+        self, store: Store, intake: Intake, announcer: Announcer, clock: Clock, metrics: Metrics
     ) -> None:
         self._store = store
-        self._broker = broker
-        self._outlet = outlet
+        self._intake = intake
         self._announcer = announcer
         self._clock = clock
+        self._metrics = metrics
+        self._refused = {
+            "unknown": SparingWarning(log, "messages refused that name no task"),
+            "misdirected": SparingWarning(log, "messages refused that name a task of other queues"),
+        }
+        self._unhandled = SparingWarning(log, "tasks left alone that have no handler here")
 
     async def __call__(
         self, worker: Worker, names: Collection[str], limit: int, wait: float
     ) -> list[Task]:
         """Claim up to `limit` tasks, waiting up to `wait` seconds for the first hint."""
-        deliveries = await self.receive(worker, limit, wait)
-        claimed = await self.take(worker, names, deliveries)
-        await self.acknowledge(deliveries)
+        hints = await self.receive(worker, limit, wait)
+        claimed = await self.take(worker, names, hints)
+        await self.acknowledge(hints)
         return claimed
 
-    async def receive(self, worker: Worker, limit: int, wait: float) -> list[Delivery]:
+    async def receive(self, worker: Worker, limit: int, wait: float) -> Hints:
         """Wait for hints. It may be cancelled at any time: a hint that is lost comes again."""
-        return await self._broker.receive(worker.queues, limit, wait)
+        return await self._intake.receive(worker, limit, wait)
 
-    async def take(
-        self, worker: Worker, names: Collection[str], deliveries: Sequence[Delivery]
-    ) -> list[Task]:
+    async def take(self, worker: Worker, names: Collection[str], hints: Hints) -> list[Task]:
         """Claim the tasks that were hinted at. Do not cancel it: what it claimed must be run.
 
         `names` are the tasks for which the worker has a handler; others are left alone.
         """
-        if not deliveries:
+        if not hints.tasks:
             return []
-        claimed = await self._claim(worker, names, deliveries)
+        claimed = await self._claim(worker, names, hints.tasks)
         await self._announcer.announce(Changes(moved=claimed))
         return claimed
 
-    async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+    async def acknowledge(self, hints: Hints) -> None:
         """Take messages off the broker, right after the claim and however long the tasks then run.
 
         A hint that led to no claim is acknowledged just the same: if there is still something to
         do, the store will bring it up again.
         """
-        if not deliveries:
-            return
-        try:
-            await self._broker.acknowledge(deliveries)
-        except Unavailable as error:  # they will come again, and lead to no claim
-            log.warning("%d messages not acknowledged: %s", len(deliveries), error)
-        self._outlet.make_room(delivery.message.queue for delivery in deliveries)
+        await self._intake.acknowledge(hints)
 
     async def _claim(
-        self, worker: Worker, names: Collection[str], deliveries: Sequence[Delivery]
+        self, worker: Worker, names: Collection[str], ids: Collection[TaskId]
     ) -> list[Task]:
+        """Claim what nobody else is changing: whoever is, ends it, or sees to a new message.
+
+        So a claim never waits for another's transaction, and cannot be part of a circle.
+        """
         now = self._clock.now()
-        ids = {delivery.message.task_id for delivery in deliveries}
-        async with self._store.write() as uow:
-            known = await uow.workers.get(worker.id)
-            if known is None or known.state is not WorkerState.LIVE:
+        async with self._store.at_once() as uow:
+            if (barred := await uow.workers.barred(worker.id)) is None:
                 raise WorkerEvicted(worker.id)
-            paused = {queue.name for queue in await uow.queues.list_all() if queue.paused}
-            ready = [task for task in await uow.tasks.get_many(ids) if task.is_ready(now)]
-            held_back = [task.id for task in ready if task.spec.queue in paused]
+            found = await uow.tasks.get_many(ids)
+            hinted = self._believed(worker, found)
+            ready = [task for task in hinted if task.is_ready(now)]
+            held_back = [task.id for task in ready if task.spec.queue in barred]
             await uow.tasks.set_due(held_back, now)  # for the moment when the queue is resumed
             claimed = [
                 task.claim(worker.id, now)
                 for task in ready
-                if task.spec.queue not in paused and self._knows(task, names)
+                if task.spec.queue not in barred and self._knows(task, names)
             ]
-            stale = await uow.tasks.save_many(claimed)
+            stale = await uow.tasks.save_many(claimed, waiting=False)
             await uow.commit()
+        self._refuse("unknown", len(ids) - len(found))
         claimed = [task for task in claimed if task.id not in stale]
         claimed.sort(key=lambda task: (task.spec.priority, task.spec.id))
         return claimed
 
-    @staticmethod
-    def _knows(task: Task, names: Collection[str]) -> bool:
+    def _believed(self, worker: Worker, found: Sequence[Task]) -> list[Task]:
+        """The tasks that this worker may have been told of, by what the store says of them."""
+        served = [task for task in found if task.spec.queue in worker.queues]
+        self._refuse("misdirected", len(found) - len(served))
+        return served
+
+    def _refuse(self, reason: str, count: int) -> None:
+        """Note hints that nobody gives: of tasks that do not exist, or of others' queues.
+
+        Such a message is forged, or older than what is kept.
+        """
+        if count:
+            self._refused[reason].count(count)
+            self._metrics.hints_refused(reason, count)
+
+    def _knows(self, task: Task, names: Collection[str]) -> bool:
         if task.spec.name in names:
             return True
-        log.warning("no handler here for task %s (%s); leaving it", task.spec.name, task.id)
+        self._unhandled.count(why=f"such as {task.spec.name} {task.id}")
         return False
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The answer to a heartbeat: the worker with its lease extended, and tasks it has lost."""
+    """The answer to a heartbeat: the worker with its lease extended, and where the store differs.
+
+    `revoked` are tasks that the worker has lost; `strays`, tasks that it holds without knowing: the
+    answer to a claim may get lost on its way. Nobody else would ever take those from it.
+    """
 
     worker: Worker
     revoked: frozenset[TaskId]
+    strays: tuple[Task, ...] = ()
 
 
 class KeepWorkers:
@@ -153,9 +170,9 @@ class KeepWorkers:
         return worker
 
     async def heartbeat(self, worker: Worker, held: Mapping[TaskId, int]) -> Heartbeat:
-        """Renew the lease of a worker and tell it which of the tasks it holds it has lost.
+        """Renew the lease of a worker and compare what it holds with what the store says it does.
 
-        `held` maps them to the version under which they were claimed. Raises `WorkerEvicted` when
+        `held` maps tasks to the version under which they were claimed. Raises `WorkerEvicted` when
         the worker is no longer live: everything it holds has gone to others.
         """
         now = self._clock.now()
@@ -166,11 +183,13 @@ class KeepWorkers:
             renewed = known.renew(now, self._lease)
             if not await uow.workers.save(renewed, known.lease_until):
                 raise WorkerEvicted(worker.id)
-            present = await uow.tasks.versions(held.keys()) if held else {}
+            present = await uow.tasks.held_by(worker.id)
+            unknown = present.keys() - held.keys()
+            strays = await uow.tasks.get_many(unknown) if unknown else []
             await uow.commit()
         await self._outlet.look(worker.queues)
         lost = {id for id, version in held.items() if present.get(id) != version}
-        return Heartbeat(renewed, frozenset(lost))
+        return Heartbeat(renewed, frozenset(lost), tuple(strays))
 
     async def goodbye(self, worker: Worker) -> None:
         """Note that a worker has stopped, holding nothing. One that was evicted may say so too."""

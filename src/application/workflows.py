@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cueline.application.advancing import RunAdvancer, RunReport
+from cueline.application.batching import GroupCommit
 from cueline.application.catalogue import Catalogue
 from cueline.application.changes import Announcer, Changes
 from cueline.application.ports.persistence import Store, UnitOfWork
@@ -105,6 +106,11 @@ class StartRuns:
         self._announcer = announcer
         self._clock = clock
         self._ids = ids
+        self._together = GroupCommit[Start, Started](self, MOST_TOGETHER)
+
+    async def one(self, start: Start) -> Started:
+        """Start a run, in a transaction shared with others that arrive at the same time."""
+        return await self._together(start)
 
     async def find(self, name: str, version: int | None = None) -> Workflow:
         """A registered workflow, the latest version unless one is named, or `NotFound`."""
@@ -137,6 +143,8 @@ class StartRuns:
         """Try once; None if another process used a key just now: its run answers next time."""
         now = self._clock.now()
         changes = Changes()
+        queues = await self._advancer.first_queues(run.workflow for run in wanted)
+        await self._announcer.prepare(queues)
         async with self._store.write() as uow:
             holders = await self._holders(uow, wanted)
             runs = {run.id: run for run in wanted if holders[run.id].id == run.id}
@@ -173,6 +181,9 @@ class StartRuns:
         now = self._clock.now()
         return Run.of(RunId(self._ids.new()), start.workflow, start.input, now, start.key)
 
+
+MOST_TOGETHER = 100
+"""How many runs that are asked for one by one are started in one transaction."""
 
 _TRIES = 3
 """How often a start is tried when its key is used elsewhere at the same moment."""

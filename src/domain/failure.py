@@ -6,6 +6,7 @@ import traceback
 from dataclasses import dataclass, field
 
 from cueline.domain.errors import PermanentError
+from cueline.domain.text import storable
 
 LONGEST_MESSAGE = 10_000
 LONGEST_TRACEBACK = 50_000
@@ -30,8 +31,8 @@ class Failure:
         """Describe an exception."""
         return cls(
             type=_qualified(type(error)),
-            message=_storable(_message(error)[:LONGEST_MESSAGE]),
-            traceback=_storable("".join(traceback.format_exception(error))[-LONGEST_TRACEBACK:]),
+            message=storable(_message(error)[:LONGEST_MESSAGE]),
+            traceback=storable("".join(traceback.format_exception(error))[-LONGEST_TRACEBACK:]),
             permanent=isinstance(error, PermanentError),
             lineage=frozenset(
                 name
@@ -76,11 +77,6 @@ def _message(error: BaseException) -> str:
         return str(error)
     except Exception as unreadable:  # noqa: BLE001 - an error's own code may raise anything
         return f"(its message cannot be read: {type(unreadable).__name__})"
-
-
-def _storable(text: str) -> str:
-    """Text that every store can hold: no half surrogate pairs, no NUL characters."""
-    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
 def _qualified(kind: type[BaseException]) -> str:

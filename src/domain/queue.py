@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+from cueline.domain.task import Priority
 
 WINDOW_FACTOR = 2
 """How many messages a queue keeps in the broker for each slot of a live worker."""
@@ -31,6 +34,10 @@ class Queue:
         """
         return 0 if self.paused else WINDOW_FACTOR * slots
 
-    def room(self, slots: int, depth: int) -> int:
-        """How many more messages the broker may be given while it holds `depth`."""
-        return max(0, self.window(slots) - depth)
+    def room(self, slots: int, held: Sequence[int], priority: Priority) -> int:
+        """How many more messages of a priority the broker may be given; it holds so many of each.
+
+        What is less urgent takes no room away: it will be overtaken. So a broker that is full of
+        low tasks still takes a critical one at once, and never holds more than a window of each.
+        """
+        return max(0, self.window(slots) - sum(held[: priority + 1]))

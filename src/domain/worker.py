@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from cueline.domain.errors import IllegalTransition, WorkerEvicted
 from cueline.domain.identifiers import WorkerId
+from cueline.domain.text import storable
 
 LEASE = timedelta(seconds=15)
 """How long a worker may be silent before its tasks are taken from it."""
@@ -75,7 +76,7 @@ class Worker:
         lease: timedelta = LEASE,
     ) -> Worker:
         """A new worker whose lease begins now."""
-        return cls(id, name, queues, slots, started_at=now, lease_until=now + lease)
+        return cls(id, storable(name), queues, slots, started_at=now, lease_until=now + lease)
 
     def has_lapsed(self, now: datetime) -> bool:
         """Whether the worker is still counted as live but has not renewed in time."""

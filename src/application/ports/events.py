@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import ClassVar, Protocol
 
+from cueline.application.ports.capabilities import BusCapabilities
 from cueline.domain.events import Event
 
 
 class EventBus(Protocol):
-    """Spreads lifecycle and progress events. Best effort: whoever must know reads the store."""
+    """Spreads lifecycle and progress events. Best effort: whoever must know reads the store.
+
+    It reconnects by itself, and nothing that it cannot do is an error.
+    """
+
+    capabilities: ClassVar[BusCapabilities]
 
     async def open(self) -> None:
-        """Begin. Constructors do no I/O; whatever is needed is done here."""
+        """Begin. Constructors do no I/O; whatever is needed is done here.
+
+        It returns although a server may not answer yet.
+        """
         ...
 
     async def close(self) -> None:
@@ -30,7 +39,7 @@ class EventBus(Protocol):
         ...
 
     def subscribe(self, ids: Sequence[str]) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
-        """The events about these tasks and runs from now on, in the order of publishing.
+        """The events about these tasks and runs from now on, those of one process in its order.
 
         A subscriber that falls far behind loses the oldest events rather than holding up the rest.
         """

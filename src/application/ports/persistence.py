@@ -8,12 +8,13 @@ Errors, everywhere: `Unavailable` when the store does not answer.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
+from cueline.application.ports.capabilities import StoreCapabilities
 from cueline.domain.attempt import Attempt
 from cueline.domain.definition import TaskDefinition
 from cueline.domain.events import Event
@@ -97,17 +98,22 @@ class TaskRepository(Protocol):
         """The tasks that were submitted with these idempotency keys."""
         ...
 
-    async def save_many(self, tasks: Sequence[Task]) -> set[TaskId]:
+    async def save_many(self, tasks: Sequence[Task], *, waiting: bool = True) -> set[TaskId]:
         """Write the state of tasks that went through one transition each; answer the *stale* ones.
 
         A task is written only if the store still holds the version before it. Stale tasks are left
         exactly as the store has them. The spec of a task never changes and is not written. A task
-        may occur once only.
+        may occur once only. If not `waiting`, one that another unit of work is changing at this
+        moment is stale, too.
         """
         ...
 
     async def due(self, queue: str, now: datetime, limit: int) -> list[DueTask]:
-        """Queued tasks whose `dispatch_at` has come: by priority, then the longest due first."""
+        """Queued tasks whose `dispatch_at` has come: by priority, then the longest due first.
+
+        It is for a unit of work that writes: until that ends they are its own, and what others have
+        made their own is passed over. So several dispatchers never hand out the same task.
+        """
         ...
 
     async def due_queues(self, now: datetime) -> set[str]:
@@ -127,11 +133,18 @@ class TaskRepository(Protocol):
         ...
 
     async def set_due(self, ids: Collection[TaskId], now: datetime) -> None:
-        """Make queued tasks due now, after a message about them could not be sent."""
+        """Make queued tasks due now, after a message about them could not be sent.
+
+        One that another is changing at this moment may be left alone.
+        """
         ...
 
     async def orphans(self, limit: int) -> list[Task]:
         """Running tasks whose worker is not live."""
+        ...
+
+    async def held_by(self, worker_id: WorkerId) -> dict[TaskId, int]:
+        """The running tasks that a worker holds, with their present versions."""
         ...
 
     async def versions(self, ids: Collection[TaskId]) -> dict[TaskId, int]:
@@ -242,6 +255,10 @@ class WorkerRepository(Protocol):
         """A worker."""
         ...
 
+    async def barred(self, id: WorkerId) -> frozenset[str] | None:
+        """The queues of which a worker may take nothing, as they are paused; None if it is lost."""
+        ...
+
     async def save(self, worker: Worker, expected_lease: datetime) -> bool:
         """Write a worker's state and lease if its lease and liveness are as they were read.
 
@@ -315,6 +332,8 @@ class UnitOfWork(Protocol):
 class Store(Protocol):
     """Where units of work come from. Safe for concurrent use within one event loop."""
 
+    capabilities: ClassVar[StoreCapabilities]
+
     async def open(self) -> None:
         """Begin. Constructors do no I/O; whatever is needed is done here."""
         ...
@@ -332,6 +351,27 @@ class Store(Protocol):
         """
         ...
 
+    def at_once(self) -> UnitOfWork:
+        """`write`, for when a single call changes something: that needs no transaction around it.
+
+        The call takes effect as a whole, when it is made or at the commit, as suits the store.
+        """
+        return self.write()
+
     def read(self) -> UnitOfWork:
         """A unit of work that only looks. It never waits for a writer."""
+        ...
+
+    async def prepare_to_join(self, queues: Collection[str]) -> None:
+        """Do beforehand what tasks of these queues need that would hold up others in a `join`."""
+        ...
+
+    def join(self, transaction: object, committed: Callable[[], None]) -> UnitOfWork:
+        """A unit of work inside a transaction of the caller's own, which alone decides its end.
+
+        It is never to be committed itself. `committed` is called right after the caller's commit,
+        in the caller's thread, and never after a rollback. Entering raises `InvalidInput` if there
+        is no working together: a store that cannot, or a transaction on another database. It may
+        be used on any loop, and with a transaction that does not await, without any.
+        """
         ...

@@ -8,9 +8,10 @@ step's task has an id derived from run and step, carrying a command out twice st
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
+from cueline.domain.copying import changed
 from cueline.domain.errors import ExpressionError
 from cueline.domain.events import Event, Subject
 from cueline.domain.failure import Failure
@@ -81,7 +82,7 @@ class _Advancing:
                 self._cancel()
             case RetryRun():
                 self._retry()
-        run = replace(
+        run = changed(
             self.run,
             version=self.before.version + 1,
             events=self.before.events + len(self.facts),
@@ -104,7 +105,7 @@ class _Advancing:
                 self._step(
                     event.step, StepEvent.SUCCEED, output=event.output, completed=completions
                 )
-                self.run = replace(self.run, completions=completions)
+                self.run = changed(self.run, completions=completions)
                 self._go_on(self.run.workflow.dependents[event.step])
             case TaskFailed():
                 self._step(event.step, StepEvent.FAIL, failure=event.failure)
@@ -128,13 +129,13 @@ class _Advancing:
 
     def _cancel(self) -> None:
         self._move(RunEvent.CANCEL)
-        self.run = replace(self.run, cancelled=True)
+        self.run = changed(self.run, cancelled=True)
         self._withdraw(running=True)
         self._go_on(())
 
     def _retry(self) -> None:
         undoing = self.run.state is RunState.COMPENSATION_FAILED
-        self.run = replace(self.run, ended_at=None, failure=self.run.failure if undoing else None)
+        self.run = changed(self.run, ended_at=None, failure=self.run.failure if undoing else None)
         self._move(RunEvent.RETRY)
         if undoing:
             self._undo(self._with_state(StepState.COMPENSATION_FAILED)[0])
@@ -189,7 +190,7 @@ class _Advancing:
         except ExpressionError as error:
             self._compensate_for(Failure.of(error))
             return
-        self.run = replace(self.run, output=output)
+        self.run = changed(self.run, output=output)
         self._end(RunEvent.COMPLETE)
 
     def _begin_compensation(self, broken: StepRun) -> None:
@@ -198,7 +199,7 @@ class _Advancing:
         )
 
     def _compensate_for(self, failure: Failure) -> None:
-        self.run = replace(self.run, failure=failure)
+        self.run = changed(self.run, failure=failure)
         self._move(RunEvent.COMPENSATE)
         self._withdraw(running=False)
         self._go_on(())
@@ -245,11 +246,11 @@ class _Advancing:
 
     def _move(self, event: RunEvent) -> None:
         state = self.run.after(event)
-        self.run = replace(self.run, state=state)
+        self.run = changed(self.run, state=state)
         self._fact(f"run.{state}", self._error(self.run.failure))
 
     def _end(self, event: RunEvent) -> None:
-        self.run = replace(self.run, ended_at=self.now)
+        self.run = changed(self.run, ended_at=self.now)
         self._move(event)
 
     def _step(
@@ -263,13 +264,13 @@ class _Advancing:
     ) -> StepRun:
         before = self.run.steps[name]
         change = _CHANGES.get(event)
-        after = replace(before, state=before.after(event))
+        after = changed(before, state=before.after(event))
         if change is not None:
             after = change(after, self.now)
         if completed is not None:
-            after = replace(after, output=output, completed=completed)
+            after = changed(after, output=output, completed=completed)
         if failure is not None:
-            after = replace(after, failure=failure)
+            after = changed(after, failure=failure)
         self.run = self.run.with_step(after)
         self._fact(f"step.{_PAST[event]}", {"step": name, **self._error(failure)})
         return after
@@ -284,19 +285,19 @@ class _Advancing:
 
 
 def _began(step: StepRun, now: datetime) -> StepRun:
-    return replace(step, starts=step.starts + 1, started_at=now, ended_at=None)
+    return changed(step, starts=step.starts + 1, started_at=now, ended_at=None)
 
 
 def _ended(step: StepRun, now: datetime) -> StepRun:
-    return replace(step, ended_at=now)
+    return changed(step, ended_at=now)
 
 
 def _reset(step: StepRun, _now: datetime) -> StepRun:
-    return replace(step, started_at=None, ended_at=None, failure=None)
+    return changed(step, started_at=None, ended_at=None, failure=None)
 
 
 def _undo_began(step: StepRun, _now: datetime) -> StepRun:
-    return replace(step, undo_starts=step.undo_starts + 1, failure=None)
+    return changed(step, undo_starts=step.undo_starts + 1, failure=None)
 
 
 _CHANGES: Mapping[StepEvent, Callable[[StepRun, datetime], StepRun]] = {

@@ -7,11 +7,12 @@ that lead to those moves are in `advance`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+from cueline.domain.copying import changed
 from cueline.domain.errors import IllegalTransition
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import RunId
@@ -251,7 +252,7 @@ class Run:
     def with_step(self, step: StepRun) -> Run:
         """This run with one of its steps replaced and the counters kept true."""
         before = self.steps[step.name]
-        return replace(
+        return changed(
             self,
             steps={**self.steps, step.name: step},
             active=self.active + step.in_flight - before.in_flight,

@@ -1,0 +1,65 @@
+"""What is due: queued tasks whose turn to be handed out has come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import chain
+
+from cueline.application.ports.persistence import DueTask, Store
+from cueline.application.ports.runtime import Clock
+from cueline.domain.task import recovery_delay
+
+
+class DueTasks:
+    """Hands out what is due: to the dispatcher, or to a worker that goes without the broker.
+
+    What is handed out is noted in the same short transaction, with the time at which it is due
+    again should it be lost on the way. Any number may take at once. A store that lets two take the
+    same task does no harm: the claim tells them apart.
+    """
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def look(self) -> tuple[set[str], datetime | None]:
+        """`queues` and `next`, for who needs both."""
+        now = self._clock.now()
+        async with self._store.read() as uow:
+            return await uow.tasks.due_queues(now), await uow.tasks.next_due(now)
+
+    async def queues(self) -> set[str]:
+        """In which queues something is due now, those that are paused aside."""
+        async with self._store.read() as uow:
+            return await uow.tasks.due_queues(self._clock.now())
+
+    async def next(self) -> datetime | None:
+        """When something is due next, in a queue that is not paused."""
+        async with self._store.read() as uow:
+            return await uow.tasks.next_due(self._clock.now())
+
+    async def take(
+        self,
+        most: Mapping[str, int],
+        limit: int | None = None,
+        admit: Callable[[Sequence[DueTask]], Sequence[DueTask]] = lambda due: due,
+    ) -> Sequence[DueTask]:
+        """Take the most urgent: at most so many of each queue, and at most `limit` in all.
+
+        `admit` may leave some out, given those that could be taken, the most urgent first.
+        """
+        now = self._clock.now()
+        async with self._store.write(durable=False) as uow:
+            lines = [await uow.tasks.due(queue, now, count) for queue, count in most.items()]
+            taken = admit(_most_urgent(lines)[:limit])
+            handed = {due.id: now + recovery_delay(due.dispatches) for due in taken}
+            await uow.tasks.set_dispatched(handed)
+            await uow.commit()
+        return taken
+
+
+def _most_urgent(lines: Iterable[Sequence[DueTask]]) -> list[DueTask]:
+    """By priority; within one, the queues take turns, so that none starves another."""
+    placed = chain.from_iterable(enumerate(line) for line in lines)
+    return [due for _, due in sorted(placed, key=lambda each: (each[1].priority, each[0]))]
