@@ -29,14 +29,22 @@ from cueline.domain.identifiers import RunId, TaskId, require_name
 from cueline.domain.json import Json
 from cueline.domain.retry import RetryPolicy
 from cueline.domain.task import DEFAULT_QUEUE, Priority
+from cueline.domain.text import storable
 from cueline.domain.workflow.definition import Workflow
 from cueline.domain.workflow.document import parse_priority
 from cueline.workflow_builder import Call, WorkflowBuilder
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
+    from sqlalchemy.orm import Session, scoped_session
+
     from cueline.application.application import Application
     from cueline.infrastructure.execution.executor import Handler
     from cueline.settings import Settings
+
+    AnySession: TypeAlias = (
+        AsyncSession | Session | async_scoped_session[AsyncSession] | scoped_session[Session]
+    )
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -96,6 +104,7 @@ class Options:
     timeout: timedelta | None = None
     key: str | None = None
     tags: tuple[str, ...] = ()
+    session: AnySession | None = None
 
 
 class TaskHandle(Generic[P, R]):
@@ -139,8 +148,15 @@ class TaskHandle(Generic[P, R]):
         timeout: Duration | None = None,
         key: str | None = None,
         tags: Iterable[str] | None = None,
+        session: AnySession | None = None,
     ) -> TaskHandle[P, R]:
-        """The same task with other options; what is left out stays as it is."""
+        """The same task with other options; what is left out stays as it is.
+
+        With a `session` of SQLAlchemy on the store's own database, a submit is part of its
+        transaction: the task is there once you commit, and never if you roll back. An
+        `AsyncSession` goes with `submit` and `submit_many`, a plain one with `submit_sync`; either
+        may be a scoped one.
+        """
         was = self._options
         options = Options(
             queue=was.queue if queue is None else queue,
@@ -151,6 +167,7 @@ class TaskHandle(Generic[P, R]):
             timeout=was.timeout if timeout is None else duration(timeout, "timeout"),
             key=was.key if key is None else key,
             tags=was.tags if tags is None else tuple(tags),
+            session=was.session if session is None else session,
         )
         return TaskHandle(self._app, self._definition, self._handler, options)
 
@@ -158,7 +175,10 @@ class TaskHandle(Generic[P, R]):
         """Store the task and hand it to the workers. Answers once it is safely stored."""
         submission = self._submission(self._handler.signature.encode(args, kwargs))
         connection = self._app.connection
-        submitted = await connection.call(lambda app: app.submit.one(submission))
+        if self._options.session is not None:
+            [submitted] = await connection.submit_within(self._options.session, [submission])
+        else:
+            submitted = await connection.call(lambda app: app.submit.one(submission))
         return TaskRef(submitted.task.id, submitted.created, connection)
 
     async def submit_many(self, inputs: Iterable[Mapping[str, Any]]) -> list[TaskRef]:
@@ -167,14 +187,20 @@ class TaskHandle(Generic[P, R]):
             self._submission(self._handler.signature.encode((), dict(input))) for input in inputs
         ]
         connection = self._app.connection
-        submitted = await connection.call(lambda app: app.submit(submissions))
+        if self._options.session is not None:
+            submitted = await connection.submit_within(self._options.session, submissions)
+        else:
+            submitted = await connection.call(lambda app: app.submit(submissions))
         return [TaskRef(one.task.id, one.created, connection) for one in submitted]
 
     def submit_sync(self, *args: P.args, **kwargs: P.kwargs) -> TaskRef:
         """`submit` for code without an event loop: a script, or a handler that is a plain `def`."""
         submission = self._submission(self._handler.signature.encode(args, kwargs))
         connection = self._app.connection
-        submitted = connection.call_sync(lambda app: app.submit.one(submission))
+        if self._options.session is not None:
+            [submitted] = connection.submit_within_sync(self._options.session, [submission])
+        else:
+            submitted = connection.call_sync(lambda app: app.submit.one(submission))
         return TaskRef(submitted.task.id, submitted.created, connection)
 
     def call(self, **inputs: Any) -> Call:
@@ -357,7 +383,7 @@ class App:
             priority=priority,
             retry=retry,
             timeout=timeout,
-            description=inspect.getdoc(function) or "",
+            description=storable(inspect.getdoc(function) or ""),
         )
         self._tasks[name] = (definition, handler)
         return TaskHandle(self, definition, handler)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,8 +23,11 @@ from cueline.domain.workflow.run import RunState
 if TYPE_CHECKING:
     from cueline.app import App
     from cueline.application.application import Application
+    from cueline.application.tasks import Submission, Submitted
     from cueline.application.workflows import Started
     from cueline.settings import Settings
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -50,6 +54,7 @@ class Connection:
         self._opening = threading.Lock()
         self._turn = threading.Lock()
         self._registered: set[tuple[str, int]] = set()
+        self._dispatching: asyncio.Task[None] | None = None
 
     # --- opening and closing ----------------------------------------------------------------------
 
@@ -60,10 +65,13 @@ class Connection:
         self._exit = None
         self._registered.clear()
 
-    def unbind(self) -> None:
-        """Forget it again."""
+    async def unbind(self) -> None:
+        """Forget it again, and have done with it: whoever opened it may close it then."""
         self._application = None
         self._loop = None
+        dispatching, self._dispatching = self._dispatching, None
+        if dispatching is not None:
+            await asyncio.gather(dispatching, return_exceptions=True)
 
     async def open(self) -> None:
         """Open a connection on the running loop, unless there is one."""
@@ -90,8 +98,8 @@ class Connection:
         """Close what was opened here."""
         exit_stack, self._exit = self._exit, None
         if exit_stack is not None:
+            await self.unbind()
             await exit_stack.aclose()
-            self.unbind()
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -157,6 +165,40 @@ class Connection:
         threading.Thread(target=loop.run_forever, name="cueline", daemon=True).start()
         asyncio.run_coroutine_threadsafe(self.open(), loop).result()
 
+    # --- submitting within the caller's own transaction -------------------------------------------
+
+    async def submit_within(
+        self, transaction: object, submissions: Sequence[Submission]
+    ) -> list[Submitted]:
+        """Submit in a transaction of the caller's, on the loop on which that lives."""
+        tasks = await self.call(lambda app: app.submit.prepare_to_join(submissions))
+        submit = self._the_application().submit
+        return await submit.join(transaction, tasks, self._dispatch_soon)
+
+    def submit_within_sync(
+        self, transaction: object, submissions: Sequence[Submission]
+    ) -> list[Submitted]:
+        """Submit in a transaction of the caller's, in the caller's thread, which has no loop."""
+        tasks = self.call_sync(lambda app: app.submit.prepare_to_join(submissions))
+        submit = self._the_application().submit
+        return _without_loop(submit.join(transaction, tasks, self._dispatch_soon))
+
+    def _dispatch_soon(self) -> None:
+        """Hand on what a caller has just committed; in the caller's thread, so on to ours.
+
+        Nothing depends on it: dispatchers look by themselves.
+        """
+        with suppress(RuntimeError, CuelineError):  # it is closed: not the business of a commit
+            self._the_loop().call_soon_threadsafe(self._begin_dispatching)
+
+    def _begin_dispatching(self) -> None:
+        application = self._application
+        if application is None:
+            return
+        application.backlog.ring()  # a dispatcher here is quickest
+        if self._dispatching is None or self._dispatching.done():
+            self._dispatching = asyncio.create_task(_dispatch(application), name="dispatch")
+
     # --- what the façade asks ---------------------------------------------------------------------
 
     async def start_run(
@@ -179,8 +221,7 @@ class Connection:
             raise InvalidInput(
                 "the run cannot be started so", [Problem("input", str(error))]
             ) from error
-        [started] = await application.start([Start(workflow, plain, key)])
-        return started
+        return await application.start.one(Start(workflow, plain, key))
 
     async def task_result(self, id: TaskId, timeout: timedelta | None) -> Json:
         """Wait for a task's output."""
@@ -238,3 +279,21 @@ class Connection:
         if self._loop is None:
             raise CuelineError("the connection is closed")
         return self._loop
+
+
+async def _dispatch(application: Application) -> None:
+    try:
+        await application.dispatch()
+    except CuelineError as error:
+        log.warning("what was committed is left to the dispatchers: %s", error)
+
+
+def _without_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never has to wait."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    work.close()
+    raise CuelineError("a plain session goes with submit_sync, an AsyncSession with submit")

@@ -34,3 +34,6 @@ def configure_logging(level: str) -> None:
     root.setLevel(level.upper())
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # It tells of each try to connect, with a traceback for each connection that is lost; our
+    # adapter says all of it, and says it sparingly.
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
+from socket import socket
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from cueline.application.application import Application
 from cueline.container import Container
+from cueline.domain.errors import Unavailable
 from cueline.domain.task import DEFAULT_QUEUE
+from cueline.infrastructure.retrying import Retrying, retrying
 from cueline.interfaces.rest import create_api
 from cueline.interfaces.worker.loops import dispatch_forever, maintain_forever
 from cueline.interfaces.worker.worker import WorkerLoop, WorkerOptions
+from cueline.needs import require
 from cueline.settings import Role, Settings
 
 if TYPE_CHECKING:
@@ -24,33 +30,67 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+PATIENCE = timedelta(seconds=5)
+"""How long a command that is to answer waits for a store that is away."""
+
 API_PATIENCE = 5
 """How long open requests and event streams may go on when the service stops, in seconds."""
 
+NEW_OBJECTS = 50_000
+"""After how many new objects a service looks for cycles among them (Python: 700)."""
+
 
 @asynccontextmanager
-async def open_application(settings: Settings, app: App | None) -> AsyncIterator[Application]:
-    """Open just the adapters that the settings select, in order, and close them in reverse."""
+async def open_application(
+    settings: Settings,
+    app: App | None,
+    *,
+    roles: Collection[Role] = (),
+    patience: timedelta | None = PATIENCE,
+    stop: asyncio.Event | None = None,
+) -> AsyncIterator[Application]:
+    """Open just the adapters that the settings select, in order, and close them in reverse.
+
+    A store that does not answer is waited for, for so long (None: for ever, or until `stop`), and
+    then `Unavailable` is raised. Nothing waits for a broker: work goes on without. `InvalidInput`
+    if the adapters cannot do what the roles need.
+    """
     container = Container(
         settings=settings,
         definitions=app.definitions if app is not None else (),
         handlers=app.handlers if app is not None else {},
     )
+    store, broker = container.store(), container.broker()
+    if roles:
+        require(roles, store.capabilities, broker.capabilities)
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(store.close)
+        async for attempt in _while_away("open the store", patience, stop):
+            with attempt:
+                await store.open()
         for adapter in (
-            container.store(),
-            container.broker(),
+            *container.listeners(),
+            broker,
             container.bus(),
             container.executor(),
         ):
             stack.push_async_callback(adapter.close)
             await adapter.open()
+        stack.push_async_callback(container.link().close)
         await stack.enter_async_context(container.http())
         application = container.application()
-        await application.catalogue.register()
-        for workflow in app.workflows if app is not None else ():
-            await application.register(workflow)
+        async for attempt in _while_away("register the application", patience, stop):
+            with attempt:
+                await application.catalogue.register()
+                for workflow in app.workflows if app is not None else ():
+                    await application.register(workflow)
         yield application
+
+
+def _while_away(what: str, patience: timedelta | None, stop: asyncio.Event | None) -> Retrying:
+    return retrying(
+        what, when=lambda error: isinstance(error, Unavailable), within=patience, stop=stop
+    )
 
 
 async def serve(
@@ -61,36 +101,61 @@ async def serve(
 ) -> None:
     """Do what the settings' roles say until `stop` is set, then end in order.
 
-    `opened` is told once the application is open.
+    A store that is away at the start is waited for. `opened` is told once the application is open.
 
     The API stops first, so that nothing new comes in; the worker finishes what it holds; the
     dispatcher and maintenance go last, because others may still need them.
     """
-    async with open_application(settings, app) as application:
+    opening = open_application(settings, app, roles=settings.roles, patience=None, stop=stop)
+    try:
+        async with opening as application:
+            await _serve_opened(settings, app, application, stop, opened)
+    except Unavailable as error:
+        if not stop.is_set():
+            raise
+        log.info("stopped before it could begin: %s", error)
+
+
+async def _serve_opened(
+    settings: Settings,
+    app: App | None,
+    application: Application,
+    stop: asyncio.Event,
+    opened: Callable[[Application], None],
+) -> None:
+    if app is not None:
+        app.bind(application)
+    _collect_less_garbage()
+    opened(application)
+    loops = [asyncio.create_task(loop, name=name) for name, loop in _loops(settings, application)]
+    parts = [
+        asyncio.create_task(part, name=name)
+        for name, part in _parts(settings, app, application, stop)
+    ]
+    waiting = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        # A part that ends by itself has failed: a worker or an API that is not there must not
+        # go unnoticed behind the rest.
+        await asyncio.wait({waiting, *parts}, return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        await asyncio.gather(*parts)
+    finally:
+        stop.set()
+        for task in (waiting, *loops):
+            task.cancel()
+        await asyncio.gather(waiting, *loops, *parts, return_exceptions=True)
         if app is not None:
-            app.bind(application)
-        opened(application)
-        loops = [
-            asyncio.create_task(loop, name=name) for name, loop in _loops(settings, application)
-        ]
-        parts = [
-            asyncio.create_task(part, name=name)
-            for name, part in _parts(settings, app, application, stop)
-        ]
-        waiting = asyncio.create_task(stop.wait(), name="stop")
-        try:
-            # A part that ends by itself has failed: a worker or an API that is not there must not
-            # go unnoticed behind the rest.
-            await asyncio.wait({waiting, *parts}, return_when=asyncio.FIRST_COMPLETED)
-            stop.set()
-            await asyncio.gather(*parts)
-        finally:
-            stop.set()
-            for task in (waiting, *loops):
-                task.cancel()
-            await asyncio.gather(waiting, *loops, *parts, return_exceptions=True)
-            if app is not None:
-                app.connection.unbind()
+            await app.connection.unbind()
+
+
+def _collect_less_garbage() -> None:
+    """Spare what was imported, and look for cycles less often: a fifth of what a task costs.
+
+    Hundreds of tasks under way are thousands of new objects, none of them in a cycle.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(NEW_OBJECTS)
 
 
 def _loops(settings: Settings, application: Application) -> Iterator[tuple[str, Any]]:
@@ -102,6 +167,8 @@ def _loops(settings: Settings, application: Application) -> Iterator[tuple[str, 
 def _parts(
     settings: Settings, app: App | None, application: Application, stop: asyncio.Event
 ) -> Iterator[tuple[str, Any]]:
+    if Role.WORKER in settings.roles and app is None:
+        log.info("no handlers run here: name an application with --app or CUELINE_APP")
     if Role.WORKER in settings.roles and app is not None:
         options = WorkerOptions(
             name=settings.worker_name,
@@ -150,6 +217,13 @@ async def _serve_api(settings: Settings, application: Application, stop: asyncio
 
 class _Server(uvicorn.Server):
     """uvicorn, leaving the signals to us: one signal has to stop the API and the worker."""
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
+        for server in self.servers:
+            for listening in server.sockets:
+                host, port, *_ = listening.getsockname()
+                log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -89,6 +89,7 @@ class WorkflowBuilder:
         self._version = version
         self._steps: list[Step] = []
         self._output: Json = None
+        self._checked: Workflow | None = None
 
     @property
     def name(self) -> str:
@@ -122,6 +123,7 @@ class WorkflowBuilder:
         function from the step to a `call`. A handler's parameter that is named like one of these
         options (`queue`, say) is given in `inputs`.
         """
+        self._checked = None
         handle = StepHandle(name)
         template = as_template({**(inputs or {}), **more_inputs})
         self._steps.append(
@@ -141,11 +143,15 @@ class WorkflowBuilder:
 
     def returns(self, output: Any) -> None:
         """Say what a run's output is, made of what its steps return."""
+        self._checked = None
         self._output = _template(output)
 
     def definition(self) -> Workflow:
         """The checked workflow, or `InvalidDefinition` with every problem."""
-        return Workflow(self._name, self._version, tuple(self._steps), self._output)
+        if self._checked is None:
+            steps = tuple(self._steps)
+            self._checked = Workflow(self._name, self._version, steps, self._output)
+        return self._checked
 
     async def start(
         self, input: Mapping[str, Any] | None = None, *, key: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
@@ -12,8 +12,10 @@ from itertools import count
 from typing import NamedTuple
 
 from cueline.application.ports.broker import Broker, Delivery, Message
+from cueline.application.ports.capabilities import BrokerCapabilities, Reach
 from cueline.application.ports.runtime import Clock
 from cueline.domain.errors import Unavailable
+from cueline.domain.task import Priority
 
 
 class _Rank(NamedTuple):
@@ -37,6 +39,8 @@ class MemoryBroker(Broker):
     place. Receivers wait without polling. Closing wakes them with nothing; a closed broker is
     `Unavailable` until it is opened again.
     """
+
+    capabilities = BrokerCapabilities(Reach.PROCESS, outlives_server=False)
 
     def __init__(self, clock: Clock, redelivery: float = 30.0) -> None:
         self._clock = clock
@@ -83,9 +87,11 @@ class MemoryBroker(Broker):
             if (held := self._delivered.pop(delivery.tag, None)) is not None:
                 self._in_flight[held.message.queue] -= 1
 
-    async def depth(self, queue: str) -> int:
+    async def depths(self, queue: str) -> Mapping[Priority, int]:
         self._require_open()
-        return len(self._ready.get(queue, ())) + self._in_flight[queue]
+        depths = Counter(message.priority for _, message in self._ready.get(queue, ()))
+        depths[Priority.CRITICAL] += self._in_flight[queue]
+        return depths
 
     async def wipe(self) -> None:
         self._require_open()

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from cueline.application.ports.persistence import LogEntry
 from cueline.domain.attempt import Attempt
+from cueline.domain.copying import changed
 from cueline.domain.definition import TaskDefinition
 from cueline.domain.events import Event
 from cueline.domain.failure import Failure
@@ -47,13 +48,13 @@ def kept(failure: Failure | None) -> Failure | None:
 def copy_of_task(task: Task, spec: TaskSpec | None = None) -> Task:
     """A task that shares no JSON with the one given; with this spec, or with a copy of its own."""
     if spec is None:
-        spec = replace(task.spec, input=copied_object(task.spec.input))
-    return replace(task, spec=spec, output=copied(task.output), failure=kept(task.failure))
+        spec = changed(task.spec, input=copied_object(task.spec.input))
+    return changed(task, spec=spec, output=copied(task.output), failure=kept(task.failure))
 
 
 def copy_of_run(run: Run) -> Run:
     """A run that shares no JSON with the one given, except within its workflow."""
-    return replace(
+    return changed(
         run,
         input=copied(run.input),
         output=copied(run.output),
@@ -80,7 +81,7 @@ def copy_of_definition(definition: TaskDefinition) -> TaskDefinition:
 
 def copy_of_event(event: Event) -> Event:
     """An event that shares no JSON with the one given."""
-    return replace(event, data=copied_object(event.data))
+    return changed(event, data=copied_object(event.data))
 
 
 def copy_of_log(entry: LogEntry) -> LogEntry:
@@ -98,4 +99,4 @@ def _copy_of_template(step: Step) -> Step:
 def _copy_of_step(step: StepRun) -> StepRun:
     if step.output is None and step.failure is None:
         return step
-    return replace(step, output=copied(step.output), failure=kept(step.failure))
+    return changed(step, output=copied(step.output), failure=kept(step.failure))

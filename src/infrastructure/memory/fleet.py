@@ -33,10 +33,19 @@ class MemoryWorkers(WorkerRepository):
         self._access = access
 
     async def add(self, worker: Worker) -> None:
-        self._access.change().workers.put(worker.id, worker)
+        rows = self._access.change().workers
+        if rows.get(worker.id) is not None:
+            raise RuntimeError(f"there is a worker {worker.id} already")
+        rows.put(worker.id, worker)
 
     async def get(self, id: WorkerId) -> Worker | None:
         return self._access.look().workers.get(id)
+
+    async def barred(self, id: WorkerId) -> frozenset[str] | None:
+        worker, queues = await self.get(id), self._access.look().queues
+        if worker is None or worker.state is not WorkerState.LIVE:
+            return None
+        return frozenset(queue.name for queue in queues.rows() if queue.paused)
 
     async def save(self, worker: Worker, expected_lease: datetime) -> bool:
         rows = self._access.change().workers

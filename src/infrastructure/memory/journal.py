@@ -24,9 +24,14 @@ class MemoryJournal(JournalRepository):
         self._access = access
 
     async def add_attempts(self, attempts: Sequence[Attempt]) -> None:
-        views = self._access.change()
+        rows = self._access.change().attempts
         for attempt in attempts:
-            views.attempts.put(next(views.serials), copy_of_attempt(attempt))
+            key = (attempt.task_id, attempt.number)
+            if rows.get(key) is not None:
+                raise RuntimeError(
+                    f"attempt {attempt.number} of {attempt.task_id} has ended already"
+                )
+            rows.put(key, copy_of_attempt(attempt))
 
     async def attempts(self, task_id: TaskId) -> list[Attempt]:
         return list(self._access.look().attempts.ascending(ATTEMPTS_BY_TASK, task_id))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import Self
 
+from cueline.application.ports.capabilities import Reach, StoreCapabilities
 from cueline.application.ports.persistence import Store, UnitOfWork
+from cueline.domain.errors import InvalidInput, Problem
 from cueline.infrastructure.memory.catalogue import MemoryDefinitions, MemoryWorkflows
 from cueline.infrastructure.memory.fleet import MemoryQueues, MemoryWorkers
 from cueline.infrastructure.memory.journal import MemoryJournal
@@ -21,6 +24,8 @@ class MemoryStore(Store):
     One writer at a time, from entering to leaving, as in a database with a single writer; any
     number of readers beside it, each of which sees what was committed when it began.
     """
+
+    capabilities = StoreCapabilities(Reach.PROCESS, is_durable=False, joins_transactions=False)
 
     def __init__(self) -> None:
         self._tables = Tables()
@@ -38,6 +43,15 @@ class MemoryStore(Store):
 
     def read(self) -> UnitOfWork:
         return _Reading(self)
+
+    async def prepare_to_join(self, queues: Collection[str]) -> None:
+        """Nothing: there is no joining."""
+
+    def join(self, transaction: object, committed: Callable[[], None]) -> UnitOfWork:
+        raise InvalidInput(
+            "the session cannot be used",
+            [Problem("session", "the memory store takes part in no transaction: use a database")],
+        )
 
     def _apply(self, views: Views) -> None:
         """Make a writer's changes the committed state, behind the backs of the present readers."""

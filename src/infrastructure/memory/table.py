@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, ItemsView, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from heapq import merge
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -56,6 +57,11 @@ class Table(Generic[K, V]):
                     ordered = groups[group] = Ordered()
                 ordered.add((order, key))
 
+    @cached_property
+    def nothing(self) -> Table[K, V]:
+        """A table like this one, to be left empty."""
+        return Table(self.indexes)
+
     def group(self, index: Index[V], group: Hashable) -> Ordered[tuple[Any, K]]:
         """The rows of a group: pairs of order and key."""
         return self._groups[self.indexes.index(index)].get(group, _NOTHING)
@@ -86,7 +92,7 @@ class View(Generic[K, V]):
 
     def __init__(self, base: Table[K, V]) -> None:
         self._base = base
-        self._over: Table[K, V] = Table(base.indexes)
+        self._over: Table[K, V] = base.nothing  # most views never hide anything
         self._absent: set[K] = set()  # rows that did not exist when the reader began
 
     def get(self, key: K) -> V | None:
@@ -97,6 +103,8 @@ class View(Generic[K, V]):
 
     def put(self, key: K, row: V) -> None:
         """Insert or replace a row, for this view only."""
+        if self._over is self._base.nothing:
+            self._over = Table(self._base.indexes)
         self._over.put(key, row)
 
     def preserve(self, key: K, before: V | None) -> None:
@@ -106,7 +114,7 @@ class View(Generic[K, V]):
         if before is None:
             self._absent.add(key)
         else:
-            self._over.put(key, before)
+            self.put(key, before)
 
     def changes(self) -> ItemsView[K, V]:
         """What a writer has put."""

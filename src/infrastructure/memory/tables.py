@@ -64,7 +64,7 @@ class Tables:
         self.definitions: Table[str, TaskDefinition] = Table()
         self.queues: Table[str, Queue] = Table()
         self.workers: Table[WorkerId, Worker] = Table()
-        self.attempts: Table[int, Attempt] = Table((ATTEMPTS_BY_TASK,))
+        self.attempts: Table[tuple[TaskId, int], Attempt] = Table((ATTEMPTS_BY_TASK,))
         self.logs: Table[int, tuple[int, LogEntry]] = Table((LOGS_BY_TASK, PROGRESS_BY_TASK))
         self.serials = count(1)
         """Numbers for rows that have no name of their own. One that is rolled back leaves a gap."""

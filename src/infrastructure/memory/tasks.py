@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import islice, takewhile
 
 from cueline.application.ports.persistence import DueTask, Page, TaskFilter, TaskRepository
-from cueline.domain.identifiers import TaskId
+from cueline.domain.identifiers import TaskId, WorkerId
 from cueline.domain.task import Priority, Task, TaskState
 from cueline.domain.worker import WorkerState
 from cueline.infrastructure.memory.copying import copy_of_task
@@ -53,7 +53,7 @@ class MemoryTasks(TaskRepository):
             for task in rows.ascending(TASKS_BY_KEY, key)
         ]
 
-    async def save_many(self, tasks: Sequence[Task]) -> set[TaskId]:
+    async def save_many(self, tasks: Sequence[Task], *, waiting: bool = True) -> set[TaskId]:
         rows = self._access.change().tasks
         stale: set[TaskId] = set()
         for task in tasks:
@@ -108,6 +108,10 @@ class MemoryTasks(TaskRepository):
     async def orphans(self, limit: int) -> list[Task]:
         views = self._access.look()
         return [copy_of_task(task) for task in islice(_orphans(views), limit)]
+
+    async def held_by(self, worker_id: WorkerId) -> dict[TaskId, int]:
+        rows = self._access.look().tasks
+        return {task.id: task.version for task in rows.ascending(TASKS_BY_WORKER, worker_id)}
 
     async def versions(self, ids: Collection[TaskId]) -> dict[TaskId, int]:
         rows = self._access.look().tasks

@@ -1,44 +1,230 @@
 """Statements for many rows at once.
 
 On the hot path rows do not pass through SQLAlchemy's parameter processing. A `Batch` is a Core
-statement compiled once, executed by the driver for rows of plain values; a list of identifiers
-travels as one JSON parameter.
+statement compiled once for each dialect and executed by the driver for rows of plain values: on
+SQLite once for each row, on Postgres once for all of them: as an array for each column, or, where
+all rows agree in it, as one value. Most of what a claim or a settlement writes is such.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import cached_property
+from typing import Any, TypeAlias
 
-import orjson
-from sqlalchemy import String, Table, UpdateBase, bindparam, func, select
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import (
+    ARRAY,
+    BindParameter,
+    Column,
+    ColumnElement,
+    Delete,
+    Dialect,
+    Insert,
+    String,
+    Table,
+    Text,
+    Update,
+    bindparam,
+    cast,
+    column,
+    func,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
-PARAMETER = "the_values"
+Line: TypeAlias = Sequence[Any]
+"""The plain values of one row."""
+
+Given: TypeAlias = Mapping[str, ColumnElement[Any]]
+"""The values of a row, by name, as a statement refers to them."""
+
+INSERTS: Mapping[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
+    "sqlite": sqlite.insert,
+    "postgresql": postgresql.insert,
+}
+"""`INSERT ... ON CONFLICT`, which each dialect spells for itself."""
+
+MOST_FORMS = 64
+"""How many statements are made of one batch; a connection prepares each at its first use."""
+
+ASYNCPG: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
+"""As which statements are compiled that the driver executes itself."""
 
 
-class Batch:
-    """A statement to be executed for each of many rows, their values in the order of `names`."""
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A batch's statement for rows that agree in some values, and the order of its parameters."""
 
-    def __init__(self, statement: UpdateBase, names: Sequence[str]) -> None:
-        compiled = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"))
-        if compiled.positiontup != list(names):
-            raise ValueError(f"the statement takes {compiled.positiontup}, not {list(names)}")
-        self.sql = str(compiled)
-
-
-def insert_batch(table: Table, columns: Sequence[str], *, or_ignore: bool = False) -> Batch:
-    """Insert rows of these columns, leaving out those that are there already if so told."""
-    insert = sqlite.insert(table).values({name: bindparam(name) for name in columns})
-    return Batch(insert.on_conflict_do_nothing() if or_ignore else insert, columns)
+    alike: frozenset[str]
+    sql: str
+    order: tuple[str, ...]
 
 
-def as_parameter(values: Collection[str]) -> dict[str, str]:
-    """A list of texts, as `among_given` takes it."""
-    return {PARAMETER: orjson.dumps(list(values)).decode()}
+class Batch(ABC):
+    """A statement to be executed for each of many rows, their values in the order of `names`.
+
+    Each row changes one row of the table or none. No two rows of a batch agree in their key, if it
+    matters which of them changed something.
+    """
+
+    def __init__(
+        self, columns: Mapping[str, Column[Any]], key: str, answer: Column[Any], lock_by: str
+    ) -> None:
+        """Describe it: the values by name, each with the column whose type it has.
+
+        `key` is the value that tells the rows apart, `answer` the table's column that holds it.
+        Rows are locked in the order of `lock_by`: transactions that all do so cannot wait for one
+        another in a circle.
+        """
+        self._columns = columns
+        self.answer = answer
+        self.names = tuple(columns)
+        self.key = self.names.index(key)
+        self._lock_by = self.names.index(lock_by)
+        self._forms: dict[frozenset[str], _Form] = {}
+
+    @abstractmethod
+    def one(self, dialect: str) -> Insert | Update | Delete:
+        """The statement for one row, with a parameter for each name."""
+
+    @abstractmethod
+    def _many(self, given: Given) -> Insert | Update | Delete:
+        """The statement for Postgres, over rows that are `given` like a table."""
+
+    @cached_property
+    def sqlite(self) -> str:
+        """The SQL for one row."""
+        compiled = self.one("sqlite").compile(dialect=sqlite.dialect(paramstyle="qmark"))
+        if tuple(compiled.positiontup or ()) != self.names:
+            raise ValueError(f"the statement takes {compiled.positiontup}, not {self.names}")
+        return str(compiled)
+
+    def postgres(self, rows: Sequence[Line]) -> tuple[str, tuple[Any, ...]]:
+        """The SQL for all of these rows, and its parameters.
+
+        It answers the keys of the rows that it changed.
+        """
+        values = dict(zip(self.names, zip(*rows, strict=True), strict=True))
+        alike = frozenset(
+            name for name, column in values.items() if column.count(column[0]) == len(column)
+        )
+        form = self._form(alike - {self.names[self.key]})
+        return form.sql, tuple(
+            values[name][0] if name in form.alike else list(values[name]) for name in form.order
+        )
+
+    def _form(self, alike: frozenset[str]) -> _Form:
+        """The statement for rows that agree in these values, or in any, if there are too many."""
+        if (form := self._forms.get(alike)) is None:
+            if len(self._forms) >= MOST_FORMS:
+                alike = frozenset()
+            form = self._forms[alike] = self._compiled(alike)
+        return form
+
+    def _compiled(self, alike: frozenset[str]) -> _Form:
+        types = {name: _plain(column.type) for name, column in self._columns.items()}
+        each = {name: type for name, type in types.items() if name not in alike}
+        arrays = [cast(bindparam(name), ARRAY(type)) for name, type in each.items()]
+        rows = func.unnest(*arrays).table_valued(*(column(*item) for item in each.items()))
+        table = rows.render_derived(name="given").c
+        given = {
+            name: cast(bindparam(name), type) if name in alike else table[name]
+            for name, type in types.items()
+        }
+        compiled = self._many(given).returning(self.answer).compile(dialect=ASYNCPG)
+        return _Form(alike, str(compiled), tuple(compiled.positiontup or ()))
+
+    def _bound(self) -> dict[str, BindParameter[Any]]:
+        """A parameter for each value, of a type that the driver takes as it is."""
+        return {
+            name: bindparam(name, type_=_plain(column.type))
+            for name, column in self._columns.items()
+        }
+
+    def in_locking_order(self, rows: Sequence[Line]) -> list[Line]:
+        """The rows as they should be written; those without a value to lock by come first."""
+        return sorted(rows, key=lambda row: row[self._lock_by] or "")
 
 
-def among_given() -> Any:
-    """The given texts, for `column.in_(...)`."""
-    given = func.json_each(bindparam(PARAMETER, type_=String)).table_valued("value", name="given")
-    return select(given.c.value).scalar_subquery()
+class OnConflict(Enum):
+    """What becomes of a row that would collide with one that is there."""
+
+    LEAVE_OUT = auto()
+    REPLACE = auto()
+    """It replaces the one that has its primary key."""
+    FAIL = auto()
+
+
+class InsertBatch(Batch):
+    """Insert rows."""
+
+    def __init__(
+        self,
+        table: Table,
+        names: Sequence[str],
+        *,
+        key: str,
+        lock_by: str | None = None,
+        on_conflict: OnConflict = OnConflict.LEAVE_OUT,
+    ) -> None:
+        super().__init__({name: table.c[name] for name in names}, key, table.c[key], lock_by or key)
+        self._table = table
+        self._on_conflict = on_conflict
+
+    def one(self, dialect: str) -> Insert:
+        return self._minding(INSERTS[dialect](self._table).values(self._bound()))
+
+    def _many(self, given: Given) -> Insert:
+        insert = postgresql.insert(self._table).from_select(self.names, select(*given.values()))
+        return self._minding(insert)
+
+    def _minding(self, insert: sqlite.Insert | postgresql.Insert) -> Insert:
+        match self._on_conflict:
+            case OnConflict.LEAVE_OUT:
+                return insert.on_conflict_do_nothing()
+            case OnConflict.REPLACE:
+                keys = [column.name for column in self._table.primary_key.columns]
+                others = [name for name in self.names if name not in keys]
+                return insert.on_conflict_do_update(
+                    index_elements=keys, set_={name: insert.excluded[name] for name in others}
+                )
+            case OnConflict.FAIL:
+                return insert
+
+
+class ChangeBatch(Batch):
+    """Update or delete rows, as `build` says of the values of one.
+
+    Where writers work side by side, `build_beside` may say it otherwise.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, Column[Any]],
+        build: Callable[[Given], Update | Delete],
+        *,
+        key: str,
+        answer: Column[Any],
+        build_beside: Callable[[Given], Update | Delete] | None = None,
+    ) -> None:
+        super().__init__(columns, key, answer, key)
+        self._build = build
+        self._build_beside = build_beside or build
+
+    def one(self, dialect: str) -> Update | Delete:
+        return self._build(self._bound())
+
+    def _many(self, given: Given) -> Update | Delete:
+        return self._build_beside(given)
+
+
+def _plain(type: TypeEngine[Any]) -> TypeEngine[Any]:
+    """The type as the driver knows it, without a length, which an array does not need."""
+    if isinstance(type, TypeDecorator):
+        type = type.impl_instance
+    return Text() if isinstance(type, String) else type

@@ -22,21 +22,25 @@ class Documents:
     def __init__(self, session: Session, known: dict[str, Workflow]) -> None:
         self._session = session
         self._known = known
+        self._written: set[str] = set()  # here, and for others only once this is committed
 
     async def put_many(self, workflows: Sequence[Workflow]) -> list[str]:
         """Store definitions that are not stored yet; answer their digests in order."""
-        digests = [_digest(workflow) for workflow in workflows]
+        each = {id(workflow): workflow for workflow in workflows}  # mostly one and the same
+        known = {key: _digest(workflow) for key, workflow in each.items()}
+        digests = [known[id(workflow)] for workflow in workflows]
         new = {
             digest: workflow
             for digest, workflow in zip(digests, workflows, strict=True)
             if digest not in self._known
         }
         if new:
+            self._written |= new.keys()
             await self._session.execute(
                 self._session.insert(documents).on_conflict_do_nothing(),
                 [
                     {"digest": digest, "document": workflow_document(workflow)}
-                    for digest, workflow in new.items()
+                    for digest, workflow in sorted(new.items())
                 ],
             )
         return digests
@@ -44,8 +48,9 @@ class Documents:
     async def shared(self, digests: Collection[str]) -> dict[str, Workflow]:
         """The definitions with these digests, for runs: read once and not to be changed."""
         unknown = [digest for digest in digests if digest not in self._known]
-        self._known.update(await self.read(unknown))
-        return {digest: self._known[digest] for digest in digests}
+        found = await self.read(unknown)
+        self._known.update((each, found[each]) for each in found.keys() - self._written)
+        return {digest: found.get(digest) or self._known[digest] for digest in digests}
 
     async def read(self, digests: Collection[str]) -> dict[str, Workflow]:
         """The definitions with these digests, the caller's own."""

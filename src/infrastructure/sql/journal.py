@@ -10,10 +10,25 @@ from cueline.application.ports.persistence import JournalRepository, LogEntry
 from cueline.domain.attempt import Attempt, AttemptOutcome
 from cueline.domain.identifiers import TaskId, WorkerId
 from cueline.infrastructure.sql import rows
+from cueline.infrastructure.sql.batches import InsertBatch, OnConflict
 from cueline.infrastructure.sql.session import AnyRow, Session, chunks
 from cueline.infrastructure.sql.tables import attempts, logs
+from cueline.infrastructure.sql.types import count_of, to_microseconds
 
 PROGRESS = "progress"
+
+_ADD_ATTEMPTS = InsertBatch(
+    attempts,
+    ("task_id", "number", "worker_id", "started_at", "ended_at", "outcome", "failure"),
+    key="task_id",
+    on_conflict=OnConflict.FAIL,
+)
+_ADD_LOGS = InsertBatch(
+    logs,
+    ("task_id", "attempt", "at", "level", "message", "fields"),
+    key="task_id",
+    on_conflict=OnConflict.FAIL,
+)
 
 
 class SqlJournal(JournalRepository):
@@ -24,18 +39,20 @@ class SqlJournal(JournalRepository):
 
     async def add_attempts(self, ended: Sequence[Attempt]) -> None:
         if ended:
-            await self._session.execute(
-                self._session.insert(attempts),
+            await self._session.write_many(
+                _ADD_ATTEMPTS,
                 [
-                    {
-                        "task_id": attempt.task_id,
-                        "number": attempt.number,
-                        "worker_id": attempt.worker_id,
-                        "started_at": attempt.started_at,
-                        "ended_at": attempt.ended_at,
-                        "outcome": attempt.outcome.value,
-                        "failure": rows.failure_document(attempt.failure),
-                    }
+                    (
+                        attempt.task_id,
+                        attempt.number,
+                        attempt.worker_id,
+                        to_microseconds(attempt.started_at),
+                        count_of(attempt.ended_at),
+                        attempt.outcome.value,
+                        None
+                        if attempt.failure is None
+                        else rows.json_text(rows.failure_document(attempt.failure)),
+                    )
                     for attempt in ended
                 ],
             )
@@ -59,17 +76,17 @@ class SqlJournal(JournalRepository):
 
     async def add_logs(self, entries: Sequence[LogEntry]) -> None:
         if entries:
-            await self._session.execute(
-                self._session.insert(logs),
+            await self._session.write_many(
+                _ADD_LOGS,
                 [
-                    {
-                        "task_id": entry.task_id,
-                        "attempt": entry.attempt,
-                        "at": entry.at,
-                        "level": entry.level,
-                        "message": entry.message,
-                        "fields": entry.fields,
-                    }
+                    (
+                        entry.task_id,
+                        entry.attempt,
+                        to_microseconds(entry.at),
+                        entry.level,
+                        entry.message,
+                        rows.json_text(entry.fields),
+                    )
                     for entry in entries
                 ],
             )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+import orjson
+from sqlalchemy import Select, bindparam, literal_column, null, select, union_all, update
 
 from cueline.application.ports.persistence import (
     DefinitionRepository,
@@ -22,8 +23,26 @@ from cueline.domain.worker import Worker, WorkerState
 from cueline.domain.workflow.definition import Workflow
 from cueline.infrastructure.sql import rows
 from cueline.infrastructure.sql.documents import Documents
+from cueline.infrastructure.sql.queries import Query
 from cueline.infrastructure.sql.session import AnyRow, Session
 from cueline.infrastructure.sql.tables import definitions, queues, workers, workflows
+from cueline.infrastructure.sql.task_statements import ADD_QUEUES
+from cueline.infrastructure.sql.types import as_it_is, from_microseconds
+
+_QUEUES = Query(select(queues.c.name, queues.c.paused).order_by(queues.c.name))
+
+_WORKERS: Select[Any] = select(*(as_it_is(column) for column in workers.columns))
+_WORKER = Query(_WORKERS.where(workers.c.id == bindparam("the_id")))
+_IS_LIVE = workers.c.state == literal_column(f"'{WorkerState.LIVE}'")
+_LIVE = Query(_WORKERS.where(_IS_LIVE))
+
+# A row without a name says that the worker is live.
+_BARRED = Query(
+    union_all(
+        select(null().label("name")).where(workers.c.id == bindparam("the_id"), _IS_LIVE),
+        select(queues.c.name).where(queues.c.paused.is_(True)),
+    )
+)
 
 
 class SqlWorkflows(WorkflowRepository):
@@ -86,7 +105,7 @@ class SqlDefinitions(DefinitionRepository):
             insert.on_conflict_do_update(
                 index_elements=["name"], set_={name: insert.excluded[name] for name in columns}
             ),
-            [_definition_row(definition) for definition in new],
+            [_definition_row(definition) for definition in sorted(new, key=lambda d: d.name)],
         )
 
     async def list_all(self) -> list[TaskDefinition]:
@@ -95,14 +114,24 @@ class SqlDefinitions(DefinitionRepository):
 
 
 class SqlQueues(QueueRepository):
-    """The settings of queues."""
+    """The names and the settings of queues."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, known: Collection[str]) -> None:
+        """`known` are names that are committed already."""
         self._session = session
+        self._known = known
+        self.new: set[str] = set()
+        """Names first seen here; they are known once this is committed."""
+
+    async def note(self, names: Collection[str]) -> None:
+        """Have these queues known, before the first task of theirs is."""
+        new = {name for name in names if name not in self._known} - self.new
+        if new:
+            await self._session.write_many(ADD_QUEUES, [(name,) for name in sorted(new)])
+            self.new |= new
 
     async def list_all(self) -> list[Queue]:
-        result = await self._session.execute(select(queues).order_by(queues.c.name))
-        return [Queue(row.name, row.paused) for row in result]
+        return [Queue(row[0], row[1]) for row in await self._session.fetch(_QUEUES, {})]
 
     async def save(self, queue: Queue) -> None:
         insert = self._session.insert(queues)
@@ -137,9 +166,12 @@ class SqlWorkers(WorkerRepository):
         )
 
     async def get(self, id: WorkerId) -> Worker | None:
-        result = await self._session.execute(select(workers).where(workers.c.id == id))
-        row = result.first
-        return _worker(row) if row is not None else None
+        found = await self._session.fetch(_WORKER, {"the_id": id})
+        return _worker(found[0]) if found else None
+
+    async def barred(self, id: WorkerId) -> frozenset[str] | None:
+        found = {row[0] for row in await self._session.fetch(_BARRED, {"the_id": id})}
+        return frozenset(found - {None}) if None in found else None
 
     async def save(self, worker: Worker, expected_lease: datetime) -> bool:
         result = await self._session.execute(
@@ -154,28 +186,28 @@ class SqlWorkers(WorkerRepository):
         return result.count == 1
 
     async def live(self) -> list[Worker]:
-        result = await self._session.execute(
-            select(workers).where(workers.c.state == WorkerState.LIVE.value)
-        )
-        return [_worker(row) for row in result]
+        return [_worker(row) for row in await self._session.fetch(_LIVE, {})]
 
     async def search(self, limit: int) -> list[Worker]:
         live_first = workers.c.state != WorkerState.LIVE.value
         result = await self._session.execute(
-            select(workers).order_by(live_first, workers.c.started_at.desc()).limit(limit)
+            _WORKERS.order_by(live_first, workers.c.started_at.desc(), workers.c.id.desc()).limit(
+                limit
+            )
         )
         return [_worker(row) for row in result]
 
 
-def _worker(row: AnyRow) -> Worker:
+def _worker(row: Sequence[Any]) -> Worker:
+    id, name, queues, slots, started_at, lease_until, state = row
     return Worker(
-        id=WorkerId(row.id),
-        name=row.name,
-        queues=tuple(row.queues),
-        slots=row.slots,
-        started_at=row.started_at,
-        lease_until=row.lease_until,
-        state=WorkerState(row.state),
+        id=WorkerId(id),
+        name=name,
+        queues=tuple(orjson.loads(queues)),
+        slots=slots,
+        started_at=from_microseconds(started_at),
+        lease_until=from_microseconds(lease_until),
+        state=WorkerState(state),
     )
 
 

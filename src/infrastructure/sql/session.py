@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from cueline.domain.errors import Unavailable
-from cueline.infrastructure.sql.batches import Batch
+from cueline.infrastructure.sql.batches import INSERTS, Batch
+from cueline.infrastructure.sql.queries import Query
 
 T = TypeVar("T")
 
@@ -25,14 +26,23 @@ Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 CHUNK = 500
 """How many identifiers go into one `IN (...)`."""
 
-UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeout)
-"""What the driver raises when the database does not answer, is locked for too long, or is full."""
+UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeout, OSError)
+"""What is raised when the database does not answer, is locked for too long, or is full.
 
-INSERTS: Mapping[str, Callable[[Table], Insert]] = {
-    "sqlite": sqlite.insert,
-    "postgresql": postgresql.insert,
-}
-"""`INSERT ... ON CONFLICT`, which each dialect spells for itself."""
+OSError, which a TimeoutError is, too, is what drivers let through while they connect.
+"""
+
+CONNECTION_EXCEPTION = "08"
+"""The class of SQLSTATE that a connection has which broke while it was being made."""
+
+TRANSIENT = frozenset(
+    {
+        *("40001", "40P01", "55P03"),  # two transactions in one another's way
+        *("53300", "57P01", "57P02", "57P03"),  # too many connections, shutting down, starting up
+        *("28000", "28P01", "3D000"),  # not set up for us, yet: an operator may be about to
+    }
+)
+"""PostgreSQL's words (SQLSTATE) for what another try may find gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +79,16 @@ class Session(Protocol):
         """
         ...
 
+    async def fetch(self, query: Query, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        """Execute a fixed query that finds its rows by an index."""
+        return (await self.execute(query.statement, parameters)).rows
+
     async def write_many(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> int:
         """Execute a batch for rows of plain values; how many rows were changed in all."""
         ...
 
     async def write_each(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> list[bool]:
-        """Execute a batch of which each row changes one row or none; which did, in order."""
+        """Execute a batch and say which of the rows changed something, in order."""
         ...
 
     async def scan(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
@@ -86,16 +100,22 @@ class Session(Protocol):
         return INSERTS[self.dialect](table)
 
 
+def is_transient(state: str | None) -> bool:
+    """Whether what PostgreSQL calls so may have passed at another try."""
+    return state is not None and (state in TRANSIENT or state.startswith(CONNECTION_EXCEPTION))
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Raise our errors for the driver's, `from` them."""
     try:
         yield
     except UNAVAILABLE as error:
-        raise Unavailable("the store", _first_line(error)) from error
+        raise Unavailable("the store", first_line(error)) from error
     except DBAPIError as error:
-        if error.connection_invalidated or "not a database" in str(error.orig):
-            raise Unavailable("the store", _first_line(error)) from error
+        passes = is_transient(getattr(error.orig, "sqlstate", None))
+        if passes or error.connection_invalidated or "not a database" in str(error.orig):
+            raise Unavailable("the store", first_line(error)) from error
         raise
 
 
@@ -106,6 +126,7 @@ def chunks(items: Sequence[T], size: int = CHUNK) -> Iterator[list[T]]:
         yield chunk
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error says, on one line."""
     cause = getattr(error, "orig", None) or error
     return str(cause).splitlines()[0] if str(cause) else type(cause).__name__

@@ -16,41 +16,46 @@ from sqlalchemy import (
     MetaData,
     PrimaryKeyConstraint,
     SmallInteger,
-    String,
     Table,
     Text,
     text,
 )
 
-from cueline.infrastructure.sql.types import JsonText, Moment
+from cueline.infrastructure.sql.types import JsonText, Moment, short_text
 
 metadata = MetaData()
+
+_Counter = BigInteger().with_variant(Integer, "sqlite")
+"""A number that the database gives out. SQLite counts up only what is called INTEGER."""
+
+identity = Table("identity", metadata, Column("id", short_text(36), primary_key=True))
+"""One row, made with the tables: by it a database is known, whatever the URL that leads to it."""
 
 tasks = Table(
     "tasks",
     metadata,
-    Column("id", String(36), primary_key=True),
-    Column("name", String(100), nullable=False),
-    Column("queue", String(100), nullable=False),
+    Column("id", short_text(36), primary_key=True),
+    Column("name", short_text(100), nullable=False),
+    Column("queue", short_text(100), nullable=False),
     Column("priority", SmallInteger, nullable=False),
     Column("input", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("retry", Text, nullable=False),
     Column("timeout", Float),  # seconds
-    Column("key", String(255)),
+    Column("key", short_text(255)),
     Column("tags", Text),
-    Column("run_id", String(36)),
-    Column("step", String(64)),
-    Column("purpose", String(4)),
+    Column("run_id", short_text(36)),
+    Column("step", short_text(64)),
+    Column("purpose", short_text(4)),
     # what changes from here on
-    Column("state", String(9), nullable=False),
+    Column("state", short_text(9), nullable=False),
     Column("version", Integer, nullable=False),
     Column("run_at", BigInteger, nullable=False),
     Column("dispatch_at", BigInteger),
     Column("dispatches", Integer, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
-    Column("worker_id", String(36)),
+    Column("worker_id", short_text(36)),
     Column("started_at", BigInteger),
     Column("ended_at", BigInteger),
     Column("output", Text),
@@ -90,26 +95,26 @@ Index(
 queue_names = Table(
     "queue_names",
     metadata,
-    Column("name", String(100), primary_key=True),
+    Column("name", short_text(100), primary_key=True),
 )
 """Every queue that ever had a task: the dispatcher asks each one instead of reading the backlog."""
 
 queues = Table(
     "queues",
     metadata,
-    Column("name", String(100), primary_key=True),
+    Column("name", short_text(100), primary_key=True),
     Column("paused", Boolean, nullable=False),
 )
 
 attempts = Table(
     "attempts",
     metadata,
-    Column("task_id", String(36), nullable=False),
+    Column("task_id", short_text(36), nullable=False),
     Column("number", Integer, nullable=False),
-    Column("worker_id", String(36), nullable=False),
+    Column("worker_id", short_text(36), nullable=False),
     Column("started_at", Moment, nullable=False),
     Column("ended_at", Moment),
-    Column("outcome", String(9), nullable=False),
+    Column("outcome", short_text(9), nullable=False),
     Column("failure", JsonText),
     PrimaryKeyConstraint("task_id", "number"),
 )
@@ -117,11 +122,11 @@ attempts = Table(
 logs = Table(
     "logs",
     metadata,
-    Column("position", Integer, primary_key=True, autoincrement=True),
-    Column("task_id", String(36), nullable=False),
+    Column("position", _Counter, primary_key=True, autoincrement=True),
+    Column("task_id", short_text(36), nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("at", Moment, nullable=False),
-    Column("level", String(20), nullable=False),
+    Column("level", short_text(20), nullable=False),
     Column("message", Text, nullable=False),
     Column("fields", JsonText, nullable=False),
     Index("logs_task", "task_id", "position"),
@@ -130,13 +135,13 @@ logs = Table(
 workers = Table(
     "workers",
     metadata,
-    Column("id", String(36), primary_key=True),
-    Column("name", String(200), nullable=False),
+    Column("id", short_text(36), primary_key=True),
+    Column("name", short_text(200), nullable=False),
     Column("queues", JsonText, nullable=False),
     Column("slots", Integer, nullable=False),
     Column("started_at", Moment, nullable=False),
     Column("lease_until", Moment, nullable=False),
-    Column("state", String(7), nullable=False),
+    Column("state", short_text(7), nullable=False),
     Index(
         "workers_live",
         "id",
@@ -148,8 +153,8 @@ workers = Table(
 definitions = Table(
     "definitions",
     metadata,
-    Column("name", String(100), primary_key=True),
-    Column("queue", String(100), nullable=False),
+    Column("name", short_text(100), primary_key=True),
+    Column("queue", short_text(100), nullable=False),
     Column("priority", SmallInteger, nullable=False),
     Column("retry", Text, nullable=False),
     Column("timeout", Float),  # seconds
@@ -160,7 +165,7 @@ definitions = Table(
 documents = Table(
     "documents",
     metadata,
-    Column("digest", String(64), primary_key=True),
+    Column("digest", short_text(64), primary_key=True),
     Column("document", JsonText, nullable=False),
 )
 """Workflow definitions by their content, so that a run keeps the one it began with."""
@@ -168,23 +173,23 @@ documents = Table(
 workflows = Table(
     "workflows",
     metadata,
-    Column("name", String(100), nullable=False),
+    Column("name", short_text(100), nullable=False),
     Column("version", Integer, nullable=False),
-    Column("digest", String(64), nullable=False),
+    Column("digest", short_text(64), nullable=False),
     PrimaryKeyConstraint("name", "version"),
 )
 
 runs = Table(
     "runs",
     metadata,
-    Column("id", String(36), primary_key=True),
-    Column("workflow", String(100), nullable=False),
-    Column("digest", String(64), nullable=False),
+    Column("id", short_text(36), primary_key=True),
+    Column("workflow", short_text(100), nullable=False),
+    Column("digest", short_text(64), nullable=False),
     Column("input", JsonText),
     Column("created_at", Moment, nullable=False),
-    Column("key", String(255)),
+    Column("key", short_text(255)),
     # what changes from here on
-    Column("state", String(20), nullable=False),
+    Column("state", short_text(20), nullable=False),
     Column("version", Integer, nullable=False),
     Column("remaining", Integer, nullable=False),
     Column("active", Integer, nullable=False),
@@ -207,9 +212,9 @@ Index(
 run_steps = Table(
     "run_steps",
     metadata,
-    Column("run_id", String(36), nullable=False),
-    Column("name", String(64), nullable=False),
-    Column("state", String(20), nullable=False),
+    Column("run_id", short_text(36), nullable=False),
+    Column("name", short_text(64), nullable=False),
+    Column("state", short_text(20), nullable=False),
     Column("starts", Integer, nullable=False),
     Column("undo_starts", Integer, nullable=False),
     Column("started_at", Moment),
@@ -224,10 +229,10 @@ run_steps = Table(
 run_events = Table(
     "run_events",
     metadata,
-    Column("run_id", String(36), nullable=False),
+    Column("run_id", short_text(36), nullable=False),
     Column("sequence", Integer, nullable=False),
     Column("at", Moment, nullable=False),
-    Column("type", String(60), nullable=False),
+    Column("type", short_text(60), nullable=False),
     Column("data", JsonText, nullable=False),
     PrimaryKeyConstraint("run_id", "sequence"),
 )
@@ -235,9 +240,9 @@ run_events = Table(
 messages = Table(
     "messages",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("task_id", String(36), nullable=False),
-    Column("queue", String(100), nullable=False),
+    Column("id", _Counter, primary_key=True, autoincrement=True),
+    Column("task_id", short_text(36), nullable=False),
+    Column("queue", short_text(100), nullable=False),
     Column("priority", SmallInteger, nullable=False),
     Column("taken_until", BigInteger),  # microseconds since 1970
     Index("messages_order", "queue", "priority", "id"),

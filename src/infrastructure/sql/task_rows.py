@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -12,7 +12,12 @@ from cueline.domain.identifiers import Purpose, RunId, TaskId, WorkerId
 from cueline.domain.json import Json
 from cueline.domain.task import Origin, Priority, Task, TaskSpec, TaskState
 from cueline.infrastructure.sql import rows
-from cueline.infrastructure.sql.types import from_microseconds, to_microseconds
+from cueline.infrastructure.sql.types import (
+    count_of,
+    from_microseconds,
+    moment_of,
+    to_microseconds,
+)
 
 SPEC_COLUMNS = (
     "id",
@@ -75,13 +80,13 @@ def state_values(task: Task) -> list[Any]:
         task.state.value,
         task.version,
         to_microseconds(task.run_at),
-        _count(task.dispatch_at),
+        count_of(task.dispatch_at),
         task.dispatches,
         task.attempt,
         task.failures,
         task.worker_id,
-        _count(task.started_at),
-        _count(task.ended_at),
+        count_of(task.started_at),
+        count_of(task.ended_at),
         None if task.output is None else orjson.dumps(task.output).decode(),
         rows.json_text(rows.failure_document(task.failure)) if task.failure else None,
     ]
@@ -132,26 +137,18 @@ def task_of(row: Sequence[Any]) -> Task:
     return Task(
         spec=spec,
         run_at=from_microseconds(run_at),
-        dispatch_at=_moment(dispatch_at),
+        dispatch_at=moment_of(dispatch_at),
         state=_STATES[state],
         version=version,
         dispatches=dispatches,
         attempt=attempt,
         failures=failures,
         worker_id=None if worker_id is None else WorkerId(worker_id),
-        started_at=_moment(started_at),
-        ended_at=_moment(ended_at),
+        started_at=moment_of(started_at),
+        ended_at=moment_of(ended_at),
         output=_json(output),
         failure=rows.failure(_object(failure)),
     )
-
-
-def _count(moment: datetime | None) -> int | None:
-    return None if moment is None else to_microseconds(moment)
-
-
-def _moment(count: int | None) -> datetime | None:
-    return None if count is None else from_microseconds(count)
 
 
 def _json(text: str | None) -> Json:

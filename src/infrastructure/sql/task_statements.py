@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    BindParameter,
     Select,
+    Update,
     bindparam,
+    case,
     exists,
     func,
     literal_column,
@@ -19,76 +20,133 @@ from sqlalchemy import (
 )
 
 from cueline.domain.task import Priority, TaskState
-from cueline.infrastructure.sql.batches import Batch, among_given, insert_batch
+from cueline.infrastructure.sql.among import among
+from cueline.infrastructure.sql.batches import ChangeBatch, Given, InsertBatch
+from cueline.infrastructure.sql.queries import Query
 from cueline.infrastructure.sql.tables import queue_names, queues, tasks, workers
 from cueline.infrastructure.sql.task_rows import COLUMNS, STATE_COLUMNS
 
 # The state is written into these statements, so that the planner sees that a partial index fits.
 _IS_QUEUED = literal_column("tasks.state") == literal_column(f"'{TaskState.QUEUED}'")
 _IS_RUNNING = literal_column("tasks.state") == literal_column(f"'{TaskState.RUNNING}'")
+
+_IS_STILL_QUEUED = tasks.c.state + literal_column("''") == literal_column(f"'{TaskState.QUEUED}'")
+"""`_IS_QUEUED` for tasks that are named, so put that no partial index seems to fit.
+
+As long as PostgreSQL has not analyzed the table, it takes the queued ones for few: it would rather
+read the whole backlog than look for each task by its id.
+"""
+
 _NOW = bindparam("the_moment", type_=BigInteger)
-_LIMIT: BindParameter[int] = bindparam("the_limit")
+_LIMIT = bindparam("the_limit", type_=BigInteger)
 
 ALL_COLUMNS: Select[*tuple[Any, ...]] = select(*(tasks.c[name] for name in COLUMNS))
 
-ADD = insert_batch(tasks, COLUMNS, or_ignore=True)
+ADD = InsertBatch(tasks, COLUMNS, key="id", lock_by="key")
 
-ADD_QUEUES = insert_batch(queue_names, ("name",), or_ignore=True)
+ADD_QUEUES = InsertBatch(queue_names, ("name",), key="name")
 
-SAVE = Batch(
-    update(tasks)
-    .values({name: bindparam(f"new_{name}") for name in STATE_COLUMNS})
-    .where(tasks.c.id == bindparam("the_id"), tasks.c.version == bindparam("version_before")),
-    [*(f"new_{name}" for name in STATE_COLUMNS), "the_id", "version_before"],
+
+def _save(given: Given) -> Update:
+    return (
+        update(tasks)
+        .values({name: given[f"new_{name}"] for name in STATE_COLUMNS})
+        .where(tasks.c.id == given["the_id"], tasks.c.version == given["version_before"])
+    )
+
+
+def _save_free(given: Given) -> Update:
+    """`_save`, passing over what another has locked, which it then takes for changed."""
+    locked = tasks.alias("locked")
+    row = (
+        select(locked.c.id).where(locked.c.id == given["the_id"]).with_for_update(skip_locked=True)
+    )
+    return _save(given).where(row.exists())
+
+
+_SAVED = {
+    **{f"new_{name}": tasks.c[name] for name in STATE_COLUMNS},
+    "the_id": tasks.c.id,
+    "version_before": tasks.c.version,
+}
+SAVE = ChangeBatch(_SAVED, _save, key="the_id", answer=tasks.c.id)
+SAVE_FREE = ChangeBatch(_SAVED, _save, key="the_id", answer=tasks.c.id, build_beside=_save_free)
+
+
+def _set_dispatched(given: Given) -> Update:
+    return (
+        update(tasks)
+        .values(dispatch_at=given["again_at"], dispatches=tasks.c.dispatches + literal_column("1"))
+        .where(
+            tasks.c.id == given["the_id"],
+            _IS_STILL_QUEUED,
+            tasks.c.dispatch_at < given["later_than"],
+        )
+    )
+
+
+SET_DISPATCHED = ChangeBatch(
+    {
+        "again_at": tasks.c.dispatch_at,
+        "the_id": tasks.c.id,
+        "later_than": tasks.c.dispatch_at,
+    },
+    _set_dispatched,
+    key="the_id",
+    answer=tasks.c.id,
 )
 
-SET_DISPATCHED = Batch(
-    update(tasks)
-    .values(dispatch_at=bindparam("again_at"), dispatches=tasks.c.dispatches + literal_column("1"))
-    .where(
-        tasks.c.id == bindparam("the_id"),
-        literal_column("state") == literal_column(f"'{TaskState.QUEUED}'"),
-        tasks.c.dispatch_at < bindparam("later_than"),
-    ),
-    ["again_at", "the_id", "later_than"],
-)
+BY_IDS = Query(ALL_COLUMNS.where(among(tasks.c.id)))
 
-SET_DUE = (
+SET_DUE = Query(
     update(tasks)
-    .values(dispatch_at=_NOW)
+    .values(dispatch_at=case((tasks.c.run_at <= _NOW, _NOW), else_=tasks.c.run_at))
     .where(
-        tasks.c.id.in_(among_given()),
-        tasks.c.state == TaskState.QUEUED.value,
-        tasks.c.run_at <= _NOW,
+        tasks.c.id.in_(
+            select(tasks.c.id)
+            .where(among(tasks.c.id), _IS_STILL_QUEUED)
+            .with_for_update(skip_locked=True)
+        )
+    )
+)
+BY_KEYS = Query(ALL_COLUMNS.where(among(tasks.c.key), tasks.c.key.is_not(None)))
+VERSIONS = Query(select(tasks.c.id, tasks.c.version).where(among(tasks.c.id)))
+HELD_BY = Query(
+    select(tasks.c.id, tasks.c.version).where(
+        _IS_RUNNING, tasks.c.worker_id == bindparam("the_worker")
     )
 )
 
-BY_IDS = ALL_COLUMNS.where(tasks.c.id.in_(among_given()))
-BY_KEYS = ALL_COLUMNS.where(tasks.c.key.in_(among_given()), tasks.c.key.is_not(None))
-VERSIONS = select(tasks.c.id, tasks.c.version).where(tasks.c.id.in_(among_given()))
-
-ORPHANS = ALL_COLUMNS.where(
-    _IS_RUNNING,
-    ~exists().where(workers.c.id == tasks.c.worker_id, workers.c.state == "live"),
-).limit(_LIMIT)
+ORPHANS = Query(
+    ALL_COLUMNS.where(
+        _IS_RUNNING,
+        ~exists().where(
+            workers.c.id == tasks.c.worker_id, workers.c.state == literal_column("'live'")
+        ),
+    ).limit(_LIMIT)
+)
 """In no order: one by id would make the planner walk the whole table."""
 
-# One range of the index for each priority.
-DUE = union_all(
-    *(
-        select(
-            select(tasks.c.id, tasks.c.priority, tasks.c.dispatches)
-            .where(
-                tasks.c.queue == bindparam("the_queue"),
-                tasks.c.priority == literal_column(str(priority.value)),
-                _IS_QUEUED,
-                tasks.c.dispatch_at <= _NOW,
+# One range of the index for each priority. Where several dispatchers can look at the same moment,
+# each takes what no other has locked.
+DUE = Query(
+    union_all(
+        *(
+            select(
+                select(tasks.c.id, tasks.c.priority, tasks.c.dispatches)
+                .where(
+                    tasks.c.queue == bindparam("the_queue"),
+                    tasks.c.priority == literal_column(str(priority.value)),
+                    _IS_QUEUED,
+                    tasks.c.dispatch_at <= _NOW,
+                )
+                .order_by(tasks.c.dispatch_at, tasks.c.id)
+                .limit(_LIMIT)
+                .with_for_update(skip_locked=True)
+                .subquery()
             )
-            .order_by(tasks.c.dispatch_at, tasks.c.id)
-            .limit(_LIMIT)
-            .subquery()
+            for priority in Priority
         )
-        for priority in Priority
     )
 )
 
@@ -96,31 +154,42 @@ _OPEN_QUEUES = select(queue_names.c.name).where(
     ~exists().where(queues.c.name == queue_names.c.name, queues.c.paused.is_(True))
 )
 
-DUE_QUEUES = _OPEN_QUEUES.where(
-    or_(
-        *(
-            exists().where(
-                tasks.c.queue == queue_names.c.name,
-                tasks.c.priority == literal_column(str(priority.value)),
-                _IS_QUEUED,
-                tasks.c.dispatch_at <= _NOW,
+# With a limit, so that it is looked up for each queue: of a mere EXISTS the planner, while it knows
+# little of the table, makes a hash of the whole backlog.
+DUE_QUEUES = Query(
+    _OPEN_QUEUES.where(
+        or_(
+            *(
+                select(literal_column("1"))
+                .where(
+                    tasks.c.queue == queue_names.c.name,
+                    tasks.c.priority == literal_column(str(priority.value)),
+                    _IS_QUEUED,
+                    tasks.c.dispatch_at <= _NOW,
+                )
+                .limit(literal_column("1"))
+                .correlate(queue_names)
+                .scalar_subquery()
+                .is_not(None)
+                for priority in Priority
             )
-            for priority in Priority
         )
     )
 )
 
-NEXT_DUE = _OPEN_QUEUES.add_columns(
-    *(
-        select(func.min(tasks.c.dispatch_at))
-        .where(
-            tasks.c.queue == queue_names.c.name,
-            tasks.c.priority == literal_column(str(priority.value)),
-            _IS_QUEUED,
-            tasks.c.dispatch_at > _NOW,
+NEXT_DUE = Query(
+    _OPEN_QUEUES.add_columns(
+        *(
+            select(func.min(tasks.c.dispatch_at))
+            .where(
+                tasks.c.queue == queue_names.c.name,
+                tasks.c.priority == literal_column(str(priority.value)),
+                _IS_QUEUED,
+                tasks.c.dispatch_at > _NOW,
+            )
+            .correlate(queue_names)
+            .scalar_subquery()
+            for priority in Priority
         )
-        .correlate(queue_names)
-        .scalar_subquery()
-        for priority in Priority
     )
 )

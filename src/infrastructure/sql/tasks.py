@@ -6,14 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Executable, Select, case, func, or_, select
+from sqlalchemy import Select, case, func, or_, select
 
 from cueline.application.ports.persistence import DueTask, Page, TaskFilter, TaskRepository
-from cueline.domain.identifiers import TaskId
+from cueline.domain.identifiers import TaskId, WorkerId
 from cueline.domain.task import Priority, Task, TaskState
-from cueline.infrastructure.sql import rows
 from cueline.infrastructure.sql import task_statements as statements
-from cueline.infrastructure.sql.batches import as_parameter
+from cueline.infrastructure.sql.among import these
+from cueline.infrastructure.sql.holding import holds
+from cueline.infrastructure.sql.queries import Query
+from cueline.infrastructure.sql.registry import SqlQueues
 from cueline.infrastructure.sql.session import Session
 from cueline.infrastructure.sql.tables import tasks
 from cueline.infrastructure.sql.task_rows import spec_values, state_values, task_of
@@ -25,16 +27,14 @@ AnySelect: TypeAlias = Select[*tuple[Any, ...]]
 class SqlTasks(TaskRepository):
     """Tasks as rows; the spec's columns are written once, the state's at each transition."""
 
-    def __init__(self, session: Session, known_queues: set[str], new_queues: set[str]) -> None:
-        """Queues first seen here go into `new_queues`; they are known once it is committed."""
+    def __init__(self, session: Session, queues: SqlQueues) -> None:
         self._session = session
-        self._known_queues = known_queues
-        self._new_queues = new_queues
+        self._queues = queues
 
     async def add_many(self, new: Sequence[Task]) -> set[TaskId]:
         if not new:
             return set()
-        await self._note_queues({task.spec.queue for task in new})
+        await self._queues.note({task.spec.queue for task in new})
         rows = [(*spec_values(task.spec), *state_values(task)) for task in new]
         written = await self._session.write_each(statements.ADD, rows)
         return {task.id for task, was_new in zip(new, written, strict=True) if was_new}
@@ -45,15 +45,16 @@ class SqlTasks(TaskRepository):
     async def by_keys(self, keys: Collection[str]) -> list[Task]:
         return await self._select(statements.BY_KEYS, keys)
 
-    async def save_many(self, changed: Sequence[Task]) -> set[TaskId]:
+    async def save_many(self, changed: Sequence[Task], *, waiting: bool = True) -> set[TaskId]:
         if not changed:
             return set()
         rows = [(*state_values(task), task.id, task.version - 1) for task in changed]
-        written = await self._session.write_each(statements.SAVE, rows)
+        batch = statements.SAVE if waiting else statements.SAVE_FREE
+        written = await self._session.write_each(batch, rows)
         return {task.id for task, was_saved in zip(changed, written, strict=True) if not was_saved}
 
     async def due(self, queue: str, now: datetime, limit: int) -> list[DueTask]:
-        result = await self._session.execute(
+        result = await self._session.fetch(
             statements.DUE,
             {"the_queue": queue, "the_moment": to_microseconds(now), "the_limit": limit},
         )
@@ -63,11 +64,11 @@ class SqlTasks(TaskRepository):
 
     async def due_queues(self, now: datetime) -> set[str]:
         moment = {"the_moment": to_microseconds(now)}
-        return {row[0] for row in await self._session.execute(statements.DUE_QUEUES, moment)}
+        return {row[0] for row in await self._session.fetch(statements.DUE_QUEUES, moment)}
 
     async def next_due(self, now: datetime) -> datetime | None:
         moment = {"the_moment": to_microseconds(now)}
-        result = await self._session.execute(statements.NEXT_DUE, moment)
+        result = await self._session.fetch(statements.NEXT_DUE, moment)
         counts = [count for row in result for count in tuple(row)[1:] if count is not None]
         return from_microseconds(min(counts)) if counts else None
 
@@ -80,17 +81,21 @@ class SqlTasks(TaskRepository):
 
     async def set_due(self, ids: Collection[TaskId], now: datetime) -> None:
         if ids:
-            parameters = as_parameter(ids) | {"the_moment": to_microseconds(now)}
-            await self._session.execute(statements.SET_DUE, parameters)
+            parameters = {**these(ids), "the_moment": to_microseconds(now)}
+            await self._session.fetch(statements.SET_DUE, parameters)
 
     async def orphans(self, limit: int) -> list[Task]:
-        result = await self._session.execute(statements.ORPHANS, {"the_limit": limit})
+        result = await self._session.fetch(statements.ORPHANS, {"the_limit": limit})
         return [task_of(row) for row in result]
+
+    async def held_by(self, worker_id: WorkerId) -> dict[TaskId, int]:
+        result = await self._session.fetch(statements.HELD_BY, {"the_worker": worker_id})
+        return {TaskId(row[0]): row[1] for row in result}
 
     async def versions(self, ids: Collection[TaskId]) -> dict[TaskId, int]:
         if not ids:
             return {}
-        result = await self._session.execute(statements.VERSIONS, as_parameter(ids))
+        result = await self._session.fetch(statements.VERSIONS, these(ids))
         return {TaskId(row[0]): row[1] for row in result}
 
     async def search(self, wanted: TaskFilter, page: Page, now: datetime) -> list[Task]:
@@ -113,17 +118,11 @@ class SqlTasks(TaskRepository):
             counts.setdefault(row[0], {})[row[1]] = row[2]
         return counts
 
-    async def _select(self, query: Executable, values: Collection[str]) -> list[Task]:
+    async def _select(self, query: Query, values: Collection[str]) -> list[Task]:
         if not values:
             return []
-        result = await self._session.execute(query, as_parameter(values))
+        result = await self._session.fetch(query, these(values))
         return [task_of(row) for row in result]
-
-    async def _note_queues(self, names: set[str]) -> None:
-        new = names - self._known_queues - self._new_queues
-        if new:
-            await self._session.write_many(statements.ADD_QUEUES, [(name,) for name in sorted(new)])
-            self._new_queues |= new
 
 
 def _filtered(query: AnySelect, wanted: TaskFilter, now: datetime) -> AnySelect:
@@ -140,6 +139,5 @@ def _filtered(query: AnySelect, wanted: TaskFilter, now: datetime) -> AnySelect:
     if wanted.run_id is not None:
         query = query.where(tasks.c.run_id == wanted.run_id)
     if wanted.tag is not None:
-        # Within the JSON text of the tags; quoted, so that one tag is not found within another.
-        query = query.where(tasks.c.tags.contains(rows.json_text(wanted.tag), autoescape=True))
+        query = query.where(holds(tasks.c.tags, wanted.tag))
     return query

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Dialect, Text
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import BigInteger, ColumnElement, Dialect, String, Text, type_coerce
+from sqlalchemy.dialects.postgresql import VARCHAR
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -21,6 +22,32 @@ def to_microseconds(moment: datetime) -> int:
 def from_microseconds(count: int) -> datetime:
     """The moment, in UTC, so many microseconds after 1970."""
     return EPOCH + timedelta(microseconds=count)
+
+
+def count_of(moment: datetime | None) -> int | None:
+    """`to_microseconds` for a moment that may not have come."""
+    return None if moment is None else (moment - EPOCH) // _MICROSECOND
+
+
+def moment_of(count: int | None) -> datetime | None:
+    """`from_microseconds` for a moment that may not have come."""
+    return None if count is None else EPOCH + timedelta(microseconds=count)
+
+
+def short_text(length: int) -> TypeEngine[str]:
+    """The type of names, ids and keys: compared and sorted by their code points, as Python does.
+
+    SQLite always does so. PostgreSQL would go by the language that its database was made for, in
+    another order and at several times the cost.
+    """
+    return String(length).with_variant(VARCHAR(length, collation="C"), "postgresql")
+
+
+def as_it_is(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A column as the driver gives it: moments as counts, JSON as text."""
+    if isinstance(column.type, TypeDecorator):
+        return type_coerce(column, column.type.impl_instance).label(column.key)
+    return column
 
 
 class Moment(TypeDecorator[datetime]):

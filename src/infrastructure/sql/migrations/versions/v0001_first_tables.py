@@ -1,33 +1,37 @@
 """The first tables."""
 
+from uuid import uuid4
+
 import sqlalchemy as sa
 from alembic import op
 
-from cueline.infrastructure.sql.types import JsonText, Moment
+from cueline.infrastructure.sql.types import JsonText, Moment, short_text
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
+COUNTER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
 
 def upgrade() -> None:
     """Create everything."""
     op.create_table(
         "attempts",
-        sa.Column("task_id", sa.String(length=36), nullable=False),
+        sa.Column("task_id", short_text(36), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("worker_id", sa.String(length=36), nullable=False),
+        sa.Column("worker_id", short_text(36), nullable=False),
         sa.Column("started_at", Moment(), nullable=False),
         sa.Column("ended_at", Moment(), nullable=True),
-        sa.Column("outcome", sa.String(length=9), nullable=False),
+        sa.Column("outcome", short_text(9), nullable=False),
         sa.Column("failure", JsonText(), nullable=True),
         sa.PrimaryKeyConstraint("task_id", "number"),
     )
     op.create_table(
         "definitions",
-        sa.Column("name", sa.String(length=100), nullable=False),
-        sa.Column("queue", sa.String(length=100), nullable=False),
+        sa.Column("name", short_text(100), nullable=False),
+        sa.Column("queue", short_text(100), nullable=False),
         sa.Column("priority", sa.SmallInteger(), nullable=False),
         sa.Column("retry", sa.Text(), nullable=False),
         sa.Column("timeout", sa.Float(), nullable=True),
@@ -37,17 +41,19 @@ def upgrade() -> None:
     )
     op.create_table(
         "documents",
-        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("digest", short_text(64), nullable=False),
         sa.Column("document", JsonText(), nullable=False),
         sa.PrimaryKeyConstraint("digest"),
     )
+    identity = op.create_table("identity", sa.Column("id", short_text(36), primary_key=True))
+    op.bulk_insert(identity, [{"id": str(uuid4())}])
     op.create_table(
         "logs",
-        sa.Column("position", sa.Integer(), autoincrement=True, nullable=False),
-        sa.Column("task_id", sa.String(length=36), nullable=False),
+        sa.Column("position", COUNTER, autoincrement=True, nullable=False),
+        sa.Column("task_id", short_text(36), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("at", Moment(), nullable=False),
-        sa.Column("level", sa.String(length=20), nullable=False),
+        sa.Column("level", short_text(20), nullable=False),
         sa.Column("message", sa.Text(), nullable=False),
         sa.Column("fields", JsonText(), nullable=False),
         sa.PrimaryKeyConstraint("position"),
@@ -55,39 +61,41 @@ def upgrade() -> None:
     op.create_index("logs_task", "logs", ["task_id", "position"], unique=False)
     op.create_table(
         "messages",
-        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
-        sa.Column("task_id", sa.String(length=36), nullable=False),
-        sa.Column("queue", sa.String(length=100), nullable=False),
+        sa.Column("id", COUNTER, autoincrement=True, nullable=False),
+        sa.Column("task_id", short_text(36), nullable=False),
+        sa.Column("queue", short_text(100), nullable=False),
         sa.Column("priority", sa.SmallInteger(), nullable=False),
         sa.Column("taken_until", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("messages_order", "messages", ["queue", "priority", "id"], unique=False)
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("ALTER TABLE messages SET UNLOGGED")  # hints: not worth the write-ahead log
     op.create_table(
         "queue_names",
-        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("name", short_text(100), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
         "queues",
-        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("name", short_text(100), nullable=False),
         sa.Column("paused", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
         "run_events",
-        sa.Column("run_id", sa.String(length=36), nullable=False),
+        sa.Column("run_id", short_text(36), nullable=False),
         sa.Column("sequence", sa.Integer(), nullable=False),
         sa.Column("at", Moment(), nullable=False),
-        sa.Column("type", sa.String(length=60), nullable=False),
+        sa.Column("type", short_text(60), nullable=False),
         sa.Column("data", JsonText(), nullable=False),
         sa.PrimaryKeyConstraint("run_id", "sequence"),
     )
     op.create_table(
         "run_steps",
-        sa.Column("run_id", sa.String(length=36), nullable=False),
-        sa.Column("name", sa.String(length=64), nullable=False),
-        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("run_id", short_text(36), nullable=False),
+        sa.Column("name", short_text(64), nullable=False),
+        sa.Column("state", short_text(20), nullable=False),
         sa.Column("starts", sa.Integer(), nullable=False),
         sa.Column("undo_starts", sa.Integer(), nullable=False),
         sa.Column("started_at", Moment(), nullable=True),
@@ -99,13 +107,13 @@ def upgrade() -> None:
     )
     op.create_table(
         "runs",
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("workflow", sa.String(length=100), nullable=False),
-        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("id", short_text(36), nullable=False),
+        sa.Column("workflow", short_text(100), nullable=False),
+        sa.Column("digest", short_text(64), nullable=False),
         sa.Column("input", JsonText(), nullable=True),
         sa.Column("created_at", Moment(), nullable=False),
-        sa.Column("key", sa.String(length=255), nullable=True),
-        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("key", short_text(255), nullable=True),
+        sa.Column("state", short_text(20), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("remaining", sa.Integer(), nullable=False),
         sa.Column("active", sa.Integer(), nullable=False),
@@ -127,27 +135,27 @@ def upgrade() -> None:
     )
     op.create_table(
         "tasks",
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("name", sa.String(length=100), nullable=False),
-        sa.Column("queue", sa.String(length=100), nullable=False),
+        sa.Column("id", short_text(36), nullable=False),
+        sa.Column("name", short_text(100), nullable=False),
+        sa.Column("queue", short_text(100), nullable=False),
         sa.Column("priority", sa.SmallInteger(), nullable=False),
         sa.Column("input", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("retry", sa.Text(), nullable=False),
         sa.Column("timeout", sa.Float(), nullable=True),
-        sa.Column("key", sa.String(length=255), nullable=True),
+        sa.Column("key", short_text(255), nullable=True),
         sa.Column("tags", sa.Text(), nullable=True),
-        sa.Column("run_id", sa.String(length=36), nullable=True),
-        sa.Column("step", sa.String(length=64), nullable=True),
-        sa.Column("purpose", sa.String(length=4), nullable=True),
-        sa.Column("state", sa.String(length=9), nullable=False),
+        sa.Column("run_id", short_text(36), nullable=True),
+        sa.Column("step", short_text(64), nullable=True),
+        sa.Column("purpose", short_text(4), nullable=True),
+        sa.Column("state", short_text(9), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("run_at", sa.BigInteger(), nullable=False),
         sa.Column("dispatch_at", sa.BigInteger(), nullable=True),
         sa.Column("dispatches", sa.Integer(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
-        sa.Column("worker_id", sa.String(length=36), nullable=True),
+        sa.Column("worker_id", short_text(36), nullable=True),
         sa.Column("started_at", sa.BigInteger(), nullable=True),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.Column("output", sa.Text(), nullable=True),
@@ -196,13 +204,13 @@ def upgrade() -> None:
     )
     op.create_table(
         "workers",
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("id", short_text(36), nullable=False),
+        sa.Column("name", short_text(200), nullable=False),
         sa.Column("queues", JsonText(), nullable=False),
         sa.Column("slots", sa.Integer(), nullable=False),
         sa.Column("started_at", Moment(), nullable=False),
         sa.Column("lease_until", Moment(), nullable=False),
-        sa.Column("state", sa.String(length=7), nullable=False),
+        sa.Column("state", short_text(7), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(
@@ -215,9 +223,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "workflows",
-        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("name", short_text(100), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("digest", short_text(64), nullable=False),
         sa.PrimaryKeyConstraint("name", "version"),
     )
 

@@ -6,11 +6,13 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
+from cueline.infrastructure.sql.broker import Watch
+
 INTERVAL = 0.02
 """How often to look, in seconds: half of it is the latency between processes, on average."""
 
 
-class FileWatch:
+class FileWatch(Watch):
     """Asks SQLite for the file's `data_version`, which moves with every commit of anyone else.
 
     The question takes some five microseconds and no lock, so it is asked on the event loop, on a
@@ -21,7 +23,13 @@ class FileWatch:
         self._path = path
         self._connection: sqlite3.Connection | None = None
 
-    def close(self) -> None:
+    async def open(self) -> None:
+        """Nothing to do before the first question."""
+
+    def published(self) -> None:
+        """Nothing to do: the commit itself is what the others see."""
+
+    async def close(self) -> None:
         """Close the connection."""
         if self._connection is not None:
             self._connection.close()

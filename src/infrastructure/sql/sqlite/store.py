@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from cueline.application.ports.capabilities import Reach, StoreCapabilities
 from cueline.application.ports.persistence import Store, UnitOfWork
 from cueline.domain.errors import Unavailable
-from cueline.domain.workflow.definition import Workflow
 from cueline.infrastructure.retrying import retrying
-from cueline.infrastructure.sql.documents import Documents
-from cueline.infrastructure.sql.journal import SqlJournal
-from cueline.infrastructure.sql.registry import SqlDefinitions, SqlQueues, SqlWorkers, SqlWorkflows
-from cueline.infrastructure.sql.runs import SqlRuns
+from cueline.infrastructure.sql.joined import Guests
 from cueline.infrastructure.sql.schema import upgrade
 from cueline.infrastructure.sql.session import Session
-from cueline.infrastructure.sql.sqlite import Line, SqliteSession, sqlite_engine
-from cueline.infrastructure.sql.tasks import SqlTasks
+from cueline.infrastructure.sql.sqlite.line import Line, sqlite_engine
+from cueline.infrastructure.sql.sqlite.session import SqliteTransaction
+from cueline.infrastructure.sql.unit_of_work import Memory, SqlUnitOfWork, Transaction
 
 READERS = 4
 
@@ -36,6 +32,8 @@ class SqliteStore(Store):
     last commit and wait for no writer.
     """
 
+    capabilities = StoreCapabilities(Reach.MACHINE, is_durable=True, joins_transactions=True)
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self._engine = sqlite_engine(path)
@@ -43,6 +41,7 @@ class SqliteStore(Store):
         self._readers: asyncio.Queue[Line] = asyncio.Queue()
         self._lines: list[Line] = []
         self._memory = Memory()
+        self._guests = Guests("sqlite")
 
     async def open(self) -> None:
         """Create the file if need be, and bring its tables up to date."""
@@ -64,6 +63,7 @@ class SqliteStore(Store):
         try:
             await writer.begin(durable=True)
             await writer.aside(lambda: writer.briefly(upgrade))
+            writer.briefly(self._guests.live_in)
             await writer.commit()
         finally:
             await writer.rest()
@@ -81,11 +81,17 @@ class SqliteStore(Store):
 
     def write(self, *, durable: bool = True) -> UnitOfWork:
         """A unit of work that holds the database's write lock from its first statement on."""
-        return SqlUnitOfWork(self._writers, self._memory, durable=durable)
+        return SqlUnitOfWork(lambda: self._begin(self._writers, durable=durable), self._memory)
 
     def read(self) -> UnitOfWork:
         """A unit of work that sees the database as it is at its first statement."""
-        return SqlUnitOfWork(self._readers, self._memory)
+        return SqlUnitOfWork(lambda: self._begin(self._readers), self._memory)
+
+    async def prepare_to_join(self, queues: Collection[str]) -> None:
+        """Nothing: while the caller writes, nobody else can."""
+
+    def join(self, transaction: object, committed: Callable[[], None]) -> UnitOfWork:
+        return SqlUnitOfWork(lambda: self._guests.join(transaction, committed), self._memory)
 
     @asynccontextmanager
     async def session(self, *, writing: bool = True) -> AsyncIterator[Session]:
@@ -93,11 +99,17 @@ class SqliteStore(Store):
 
         It is not durable: what a broker holds are hints.
         """
-        lines = self._writers if writing else self._readers
-        async with SqlUnitOfWork(lines, self._memory, durable=False) as uow:
-            yield uow.session
+        transaction = await self._begin(self._writers if writing else self._readers, durable=False)
+        try:
+            yield transaction.session
             if writing:
-                await uow.commit()
+                await transaction.commit()
+        finally:
+            await transaction.end()
+
+    @staticmethod
+    async def _begin(lines: asyncio.Queue[Line], *, durable: bool = True) -> Transaction:
+        return SqliteTransaction(await lines.get(), lines, durable=durable)
 
     async def _new_line(self, *, writing: bool, name: str) -> Line:
         line = Line(self._engine, writing=writing, name=name)
@@ -114,56 +126,3 @@ class SqliteStore(Store):
 
 def _is_locked(error: BaseException) -> bool:
     return isinstance(error, Unavailable) and "locked" in str(error)
-
-
-class Memory:
-    """What a process may remember of the database because it can never become false."""
-
-    def __init__(self) -> None:
-        self.documents: dict[str, Workflow] = {}
-        self.queues: set[str] = set()
-
-
-class SqlUnitOfWork(UnitOfWork):
-    """One transaction, on a line that it has alone."""
-
-    def __init__(self, lines: asyncio.Queue[Line], memory: Memory, *, durable: bool = True) -> None:
-        self._lines = lines
-        self._durable = durable
-        self._memory = memory
-        self._line: Line | None = None
-
-    async def __aenter__(self) -> Self:
-        self._line = await self._lines.get()
-        self.session = session = SqliteSession(self._line, durable=self._durable)
-        documents = Documents(session, self._memory.documents)
-        self._new_queues: set[str] = set()
-        self.tasks = SqlTasks(session, self._memory.queues, self._new_queues)
-        self.runs = SqlRuns(session, documents)
-        self.workflows = SqlWorkflows(session, documents)
-        self.definitions = SqlDefinitions(session)
-        self.queues = SqlQueues(session)
-        self.workers = SqlWorkers(session)
-        self.journal = SqlJournal(session)
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        line, self._line = self._line, None
-        if line is None:
-            return
-        # Shielded: a cancelled caller must not leave a transaction open, or the line behind.
-        ending = asyncio.ensure_future(line.rest())
-        ending.add_done_callback(lambda _: self._lines.put_nowait(line))
-        await asyncio.shield(ending)
-
-    async def commit(self) -> None:
-        """Make it permanent."""
-        if self._line is None:
-            raise RuntimeError("the unit of work is not open")
-        await self._line.commit()
-        self._memory.queues |= self._new_queues

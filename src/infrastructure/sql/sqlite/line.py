@@ -9,19 +9,18 @@ disk. Nor does the loop ever wait for another process's lock: it tries again a l
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Executable, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from cueline.domain.errors import Unavailable
-from cueline.infrastructure.sql.batches import Batch
-from cueline.infrastructure.sql.session import Parameters, Rows, Session, translated
+from cueline.infrastructure.sql.session import translated
 
 T = TypeVar("T")
 
@@ -30,9 +29,6 @@ LOCK_PATIENCE = 30.0
 
 SHORTEST_WAIT, LONGEST_WAIT = 0.001, 0.02
 """How long a writer waits before it tries again for the lock, doubling, in seconds."""
-
-BRIEF = 250
-"""How many rows may be written on the event loop; larger batches go to a thread."""
 
 PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -166,62 +162,3 @@ class Line:
         if self._connection is None:
             raise Unavailable("the store", "it is not open")
         return self._connection
-
-
-class SqliteSession(Session):
-    """A transaction on a line; it begins with the first statement."""
-
-    dialect = "sqlite"
-
-    def __init__(self, line: Line, *, durable: bool) -> None:
-        self._line = line
-        self._durable = durable
-
-    async def execute(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
-        """Execute a brief statement, here."""
-        await self._line.begin(self._durable)
-        return self._line.briefly(lambda connection: _fetch(connection, statement, parameters))
-
-    async def write_many(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> int:
-        """Execute a batch: here if it is brief, on the thread if it is large."""
-        if not rows:
-            return 0
-        await self._line.begin(self._durable)
-        if len(rows) <= BRIEF:
-            return self._line.briefly(lambda connection: _write(connection, batch, rows))
-        return await self._line.aside(
-            lambda: self._line.briefly(lambda connection: _write(connection, batch, rows))
-        )
-
-    async def write_each(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> list[bool]:
-        """Write all at once, which nearly always changes each; if not, go back and write singly."""
-        if len(rows) == 1:
-            return [await self.write_many(batch, rows) == 1]
-        await self._line.begin(self._durable)
-        self._line.say("SAVEPOINT a_batch")
-        count = await self.write_many(batch, rows)
-        if count != len(rows):
-            self._line.say("ROLLBACK TO SAVEPOINT a_batch")
-        self._line.say("RELEASE SAVEPOINT a_batch")
-        if count == len(rows):
-            return [True] * count
-        return [await self.write_many(batch, [row]) == 1 for row in rows]
-
-    async def scan(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
-        """Execute a statement that may look at many rows."""
-        await self._line.begin(self._durable)
-        return await self._line.aside(
-            lambda: self._line.briefly(lambda connection: _fetch(connection, statement, parameters))
-        )
-
-
-def _write(connection: Connection, batch: Batch, rows: Sequence[Sequence[Any]]) -> int:
-    result = connection.exec_driver_sql(batch.sql, [tuple(row) for row in rows])
-    return result.rowcount
-
-
-def _fetch(connection: Connection, statement: Executable, parameters: Parameters | None) -> Rows:
-    result = connection.execute(statement, parameters)
-    if result.returns_rows:
-        return Rows(result.all(), -1)
-    return Rows((), result.rowcount)

@@ -1,0 +1,1 @@
+"""What the event buses of several technologies share."""

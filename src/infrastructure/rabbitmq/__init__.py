@@ -1,0 +1,1 @@
+"""RabbitMQ as a broker, and as a channel for events."""

@@ -1,0 +1,164 @@
+"""A Redis server, as one adapter sees it: whether it answers, and what it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.client import PubSub
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError
+
+from cueline.domain.errors import Unavailable
+from cueline.infrastructure.retrying import retrying
+
+log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+CONNECT_TIMEOUT = 2.0
+COMMAND_TIMEOUT = 3.0
+"""How long a server may take to answer a command before it counts as away, in seconds."""
+
+MOST_CONNECTIONS = 16
+"""Of one adapter. Commands take them in turns, each for a round trip."""
+
+
+class Server:
+    """Carries commands to a server over a pool of connections, and knows whether it answers.
+
+    The first command that fails speaks for all: until the server answers again, commands are
+    refused at once with `Unavailable`, and one task in the background tries to reach it. `noted`
+    is told of each change. A server that answers, but refuses a command, is `Unavailable` for that
+    command only.
+    """
+
+    def __init__(
+        self, url: str, name: str, role: str, noted: Callable[[bool], None] = lambda _: None
+    ) -> None:
+        self._role = role
+        self._noted = noted
+        # Neither the library's retries nor its longer timeouts: who waits here could work instead.
+        self._pool = BlockingConnectionPool.from_url(
+            url,
+            client_name=name,
+            protocol=2,
+            max_connections=MOST_CONNECTIONS,
+            timeout=COMMAND_TIMEOUT,
+            socket_connect_timeout=CONNECT_TIMEOUT,
+            socket_timeout=COMMAND_TIMEOUT,
+            socket_keepalive=True,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._redis = Redis(connection_pool=self._pool)
+        self._answering = asyncio.Event()
+        self._known = asyncio.Event()
+        self._away_because = "it is not open"
+        self._return: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Connect; return once it is known whether the server answers, or soon anyway."""
+        self._away_because = "it has not answered yet"
+        self._begin_return()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._known.wait(), CONNECT_TIMEOUT)
+
+    async def close(self) -> None:
+        """Disconnect. Closing twice is closing once."""
+        if self._return is not None:
+            await end(self._return)
+            self._return = None
+        self._away_because = "it is closed"
+        self._answering.clear()
+        self._known.clear()
+        with suppress(RedisError):
+            await self._pool.aclose()
+
+    async def ask(self, command: Callable[[Redis], Awaitable[Answer]]) -> Answer:
+        """What the command answers; `Unavailable` if it could not be carried out."""
+        if not self._answering.is_set():
+            raise Unavailable(self._role, self._away_because)
+        try:
+            with _heeding_cancellation():
+                return await command(self._redis)
+        except (RedisError, OSError) as error:
+            if not isinstance(error, ResponseError) or isinstance(error, ReadOnlyError):
+                self.lost(error)
+            raise Unavailable(self._role, str(error)) from error
+
+    def pubsub(self) -> PubSub:
+        """A connection for listening, not open yet."""
+        return self._redis.pubsub()
+
+    async def answering(self) -> None:
+        """Return as soon as the server answers."""
+        await self._answering.wait()
+
+    def lost(self, error: BaseException) -> None:
+        """Note that the server did not answer, and begin to look for its return."""
+        if self._answering.is_set():
+            self._note_away(error)
+            self._begin_return()
+
+    def _begin_return(self) -> None:
+        if self._return is None or self._return.done():
+            self._return = asyncio.create_task(self._reach(), name="redis-reach")
+
+    async def _reach(self) -> None:
+        """Try until the server answers."""
+        async for attempt in retrying("reach Redis", when=is_trouble, within=None):
+            with attempt:
+                try:
+                    # Connections that have idled since may lead nowhere any more.
+                    await self._pool.disconnect(inuse_connections=False)
+                    await self._redis.ping()
+                except (RedisError, OSError) as error:
+                    self._note_away(error)
+                    raise
+        log.info("%s answers (Redis)", self._role)
+        self._known.set()
+        self._answering.set()
+        self._noted(True)
+
+    def _note_away(self, error: BaseException) -> None:
+        changed = self._answering.is_set() or not self._known.is_set()
+        self._away_because = str(error)
+        self._known.set()
+        self._answering.clear()
+        if changed:
+            log.warning("%s does not answer (Redis): %s", self._role, error)
+            self._noted(False)
+
+
+@contextmanager
+def _heeding_cancellation() -> Iterator[None]:
+    """Raise CancelledError at the end if a cancellation has come meanwhile, and nobody heeded it.
+
+    On Python 3.11 the `asyncio.wait_for` in redis-py can swallow one that comes while it sends.
+    Whoever asked the task to end, and waits for that, would wait for ever.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    try:
+        yield
+    finally:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
+
+
+def is_trouble(error: BaseException) -> bool:
+    """Whether the server or the way to it is at fault, so that trying again may help."""
+    return isinstance(error, RedisError | OSError)
+
+
+async def end(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait for its end."""
+    # On Python 3.11 the `asyncio.wait_for` in redis-py can swallow a cancellation: insist.
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.1)

@@ -1,0 +1,45 @@
+"""What the script that takes hints answers.
+
+A tag names one delivery of a hint: `<priority> <moment it is due again> <age> <hint>`. It is the
+member of the set of what is taken, so acknowledging is removing it; and since the moment is another
+each time that the hint is taken, an acknowledgement that comes too late removes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cueline.application.ports.broker import Delivery
+from cueline.infrastructure.hints import MalformedHint, decode
+
+Answer = tuple[int, Sequence[tuple[int, Sequence[bytes]]]]
+"""How many entries the script has dropped; and what was taken: numbers of queues, and tags."""
+
+
+@dataclass(slots=True)
+class Taken:
+    """What was taken: what can be believed, and by queue the tags of what cannot."""
+
+    dropped: int
+    deliveries: list[Delivery] = field(default_factory=list)
+    refused: dict[str, list[bytes]] = field(default_factory=dict)
+
+
+def read(answer: Answer, queues: Sequence[str]) -> Taken:
+    """What was taken of these queues, in the order in which the script knows them."""
+    dropped, parts = answer
+    taken = Taken(dropped)
+    for number, tags in parts:
+        queue = queues[number]
+        for tag in tags:
+            try:
+                message = decode(tag.split(b" ", 3)[3])
+            except MalformedHint:
+                message = None
+            # A hint that lies in another queue than its own could not be acknowledged.
+            if message is not None and message.queue == queue:
+                taken.deliveries.append(Delivery(message, tag.decode()))
+            else:
+                taken.refused.setdefault(queue, []).append(tag)
+    return taken

@@ -1,0 +1,1 @@
+"""PostgreSQL: connections through asyncpg, the store, and its clock."""

@@ -1,0 +1,27 @@
+"""Statements that never change: compiled once for each dialect, and executed by the driver."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import CompoundSelect, Select, Update
+
+from cueline.infrastructure.sql.batches import ASYNCPG
+
+
+class Query:
+    """What a `Batch` is to writing, a query is to reading: a statement over plain values.
+
+    Its parameters are all given by name, and are, like the columns of its rows, of types that the
+    driver takes and gives as they are: texts, numbers, lists of texts.
+    """
+
+    def __init__(self, statement: Select[Any] | CompoundSelect[Any] | Update) -> None:
+        self.statement = statement
+
+    @cached_property
+    def postgres(self) -> tuple[str, tuple[str, ...]]:
+        """The SQL, and the names of its parameters in their order."""
+        compiled = self.statement.compile(dialect=ASYNCPG)
+        return str(compiled), tuple(compiled.positiontup or ())

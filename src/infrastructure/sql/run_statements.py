@@ -1,0 +1,59 @@
+"""The statements about runs, made once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Select, Update, bindparam, select, update
+
+from cueline.infrastructure.sql.among import among
+from cueline.infrastructure.sql.batches import ChangeBatch, Given, InsertBatch, OnConflict
+from cueline.infrastructure.sql.queries import Query
+from cueline.infrastructure.sql.run_rows import (
+    EVENT_COLUMNS,
+    RUN_COLUMNS,
+    STATE_COLUMNS,
+    STEP_COLUMNS,
+)
+from cueline.infrastructure.sql.tables import run_events, run_steps, runs
+from cueline.infrastructure.sql.types import as_it_is
+
+ALL_COLUMNS: Select[Any] = select(*(as_it_is(runs.c[name]) for name in RUN_COLUMNS))
+
+BY_IDS = Query(ALL_COLUMNS.where(among(runs.c.id)))
+BY_KEYS = Query(ALL_COLUMNS.where(among(runs.c.key), runs.c.key.is_not(None)))
+LOCK = Query(ALL_COLUMNS.where(among(runs.c.id)).order_by(runs.c.id).with_for_update())
+
+_steps: Select[Any] = select(*(as_it_is(run_steps.c[name]) for name in STEP_COLUMNS))
+STEPS = Query(_steps.where(among(run_steps.c.run_id)))
+
+_events: Select[Any] = select(*(as_it_is(run_events.c[name]) for name in EVENT_COLUMNS))
+HISTORY = Query(
+    _events.where(
+        run_events.c.run_id == bindparam("the_run"),
+        run_events.c.sequence > bindparam("after", type_=BigInteger),
+    )
+    .order_by(run_events.c.sequence)
+    .limit(bindparam("the_limit", type_=BigInteger))
+)
+
+ADD = InsertBatch(runs, RUN_COLUMNS, key="id", lock_by="key")
+
+
+def _save(given: Given) -> Update:
+    return (
+        update(runs)
+        .values({name: given[f"new_{name}"] for name in STATE_COLUMNS})
+        .where(runs.c.id == given["the_id"])
+    )
+
+
+SAVE = ChangeBatch(
+    {**{f"new_{name}": runs.c[name] for name in STATE_COLUMNS}, "the_id": runs.c.id},
+    _save,
+    key="the_id",
+    answer=runs.c.id,
+)
+
+PUT_STEPS = InsertBatch(run_steps, STEP_COLUMNS, key="run_id", on_conflict=OnConflict.REPLACE)
+ADD_EVENTS = InsertBatch(run_events, EVENT_COLUMNS, key="run_id", on_conflict=OnConflict.FAIL)

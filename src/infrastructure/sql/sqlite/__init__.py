@@ -1,0 +1,1 @@
+"""SQLite: connections for an event loop, and the store in one file."""
