@@ -57,5 +57,10 @@ def answers(document: object, *, status: int = 200, says: str = "") -> dict[int 
 
 def streams(says: str) -> dict[int | str, Any]:
     """What an operation that answers with an event stream answers."""
-    content = {"text/event-stream": {"schema": {"type": "string"}}}
+    return texts(says, "text/event-stream")
+
+
+def texts(says: str, media_type: str) -> dict[int | str, Any]:
+    """What an operation that answers with a text, not with JSON, answers."""
+    content = {media_type: {"schema": {"type": "string"}}}
     return {200: {"description": says, "content": content}, "default": _PROBLEM}

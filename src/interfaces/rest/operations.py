@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from starlette.requests import Request
+from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from cueline.interfaces.rest.answers import Answer, answers
+from cueline.interfaces.rest.answers import Answer, answers, texts
 from cueline.interfaces.rest.documents import Links
 from cueline.interfaces.rest.edge import PREFIX, App, a_router
 from cueline.interfaces.rest.problems import RETRY_AFTER, UNAVAILABLE, Refused
@@ -43,6 +44,7 @@ async def show_home(request: Request) -> Answer:
         **{name: f"{PREFIX}/{name}" for name in lists},
         "live": "/health/live",
         "ready": "/health/ready",
+        "metrics": "/metrics",
         "openapi": str(request.app.openapi_url),
         "docs": str(request.app.docs_url),
     }
@@ -67,3 +69,15 @@ async def show_readiness(app: App) -> Answer:
         raise Refused(UNAVAILABLE, "the store does not answer", headers=headers, parts=parts)
     status = OK if all(state == OK for state in parts.values()) else "degraded"
     return Answer({"status": status, "parts": parts})
+
+
+@router.get(
+    "/metrics",
+    summary="Give the figures of this process",
+    response_class=Response,
+    responses=texts("The figures, in the text format of Prometheus", "text/plain"),
+)
+async def show_metrics(app: App) -> Response:
+    """Give the figures of this process to Prometheus, or to whoever reads its text format."""
+    exposition = app.queries.metrics()
+    return Response(exposition.body, headers={"Content-Type": exposition.content_type})

@@ -12,8 +12,9 @@ from cueline.application.ports.persistence import LogEntry
 from cueline.application.queries import TaskDetail
 from cueline.domain.errors import InvalidInput, NotFound, Problem, Unavailable
 from cueline.domain.events import Event
+from cueline.domain.failure import Failure
 from cueline.domain.identifiers import TaskId
-from cueline.domain.task import TaskState
+from cueline.domain.task import Task, TaskState
 from cueline.interfaces.documents.parts import error_document
 from cueline.interfaces.documents.states import SCHEDULED
 from cueline.interfaces.documents.tasks import log_document
@@ -80,6 +81,7 @@ class _Telling:
         self._app = app
         self._id = id
         self._place = place
+        self._attempt = 0
         self._begun = False
         self.over = False
 
@@ -90,8 +92,11 @@ class _Telling:
         except NotFound:  # the task is past its retention
             self.over = True
             return
-        for told in self._opening(detail) + _starts(heard, self._place):
+        for told in self._opening(detail) + await self._starts(heard, detail.task):
             yield told
+        if detail.task.state is TaskState.RUNNING:  # its log follows it
+            for told in _state(detail, self._place):
+                yield told
         while page := await self._log_page():
             for told in page:
                 yield told
@@ -112,6 +117,33 @@ class _Telling:
             self._place.position = LAST_POSITION
         return []
 
+    async def _starts(self, heard: Sequence[Event], task: Task) -> list[bytes]:
+        """The starts of attempts that had moved on before this look.
+
+        The store knows these attempts, but not the version at which each began: that is what the
+        news is for, and all that it is believed.
+        """
+        news = [event for event in heard if self._is_start_before(event, task.version)]
+        if not news:
+            return []
+        attempts = {each.number: each for each in await self._app.queries.attempts(self._id)}
+        told = []
+        for event in news:
+            attempt = attempts.get(_number(event))
+            if attempt is None or attempt.number <= self._attempt:
+                continue
+            if event.sequence <= self._place.version:
+                continue
+            before = attempts.get(attempt.number - 1)
+            failure = before.failure if before is not None else None
+            self._attempt, self._place.version = attempt.number, event.sequence
+            told.append(_started(attempt.number, event.sequence, failure))
+        return told
+
+    def _is_start_before(self, event: Event, version: int) -> bool:
+        started = event.type == "status" and event.data.get("state") == TaskState.RUNNING.value
+        return started and self._place.version < event.sequence < version
+
     async def _log_page(self) -> list[bytes]:
         if self._place.position >= LAST_POSITION:
             return []
@@ -124,21 +156,20 @@ class _Telling:
         return told
 
 
-def _starts(heard: Sequence[Event], place: Place) -> list[bytes]:
-    """The starts of attempts. They may be over before the next look, so the news itself is told."""
-    told = []
-    for event in heard:
-        started = event.type == "status" and event.data.get("state") == TaskState.RUNNING.value
-        if started and event.sequence > place.version:
-            place.version = event.sequence
-            data = {
-                "state": TaskState.RUNNING.value,
-                "attempt": event.data.get("attempt"),
-                "version": event.sequence,
-                "error": event.data.get("error"),
-            }
-            told.append(frame("status", data, place.version))
-    return told
+def _number(event: Event) -> int:
+    """The attempt that an event names; 0 if it names none."""
+    attempt = event.data.get("attempt")
+    return attempt if isinstance(attempt, int) else 0
+
+
+def _started(attempt: int, version: int, failure: Failure | None) -> bytes:
+    data = {
+        "state": TaskState.RUNNING.value,
+        "attempt": attempt,
+        "version": version,
+        "error": failure.summary if failure is not None else None,
+    }
+    return frame("status", data, version)
 
 
 def _log_frame(entry: LogEntry, place: Place) -> bytes:

@@ -83,7 +83,7 @@ async def run_workflow(
 
 async def started(app: Application, start: Start) -> Answer:
     """Start a run and confirm it."""
-    (answer,) = await app.start([start])
+    answer = await app.start.one(start)
     receipt: Any = run_receipt(answer)
     headers = {"Location": receipt["links"]["self"]}
     if not answer.created:

@@ -6,23 +6,26 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+from cueline.application.advancing import Taker
 from cueline.application.application import Application
-from cueline.application.context import Context, Snooze
-from cueline.application.outcomes import Failed, Outcome, Snoozed, Succeeded
-from cueline.application.ports.broker import Delivery
+from cueline.application.context import Context
+from cueline.application.intake import Hints
+from cueline.application.outcomes import Failed, Outcome, Released
 from cueline.application.ports.persistence import LogEntry
 from cueline.domain.errors import Unavailable, WorkerEvicted
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import TaskId
 from cueline.domain.task import Task
 from cueline.domain.worker import BEATS_PER_LEASE, Worker
+from cueline.interfaces.worker.attempting import attempted
 from cueline.interfaces.worker.held import Held, Interruption
 from cueline.interfaces.worker.reports import Reports
+from cueline.interfaces.worker.slots import Slots
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +54,6 @@ RELEASE_PATIENCE = 5.0
 """How long tasks that are given back may take to stop and be written, in seconds."""
 
 
-_UNLIMITED = nullcontext()
-
-
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
     """How a worker works: as whom, from which queues, how many tasks at once, and its patience."""
@@ -71,14 +71,16 @@ class WorkerLoop:
         self._app = application
         self._options = options
         self._held: dict[TaskId, Held] = {}
-        self._running = 0
-        self._room = asyncio.Event()
+        self._slots = Slots(options.slots)
         self._reports = Reports(application.record, application.clock)
         self._finished: deque[Outcome] = deque()
         self._any_finished = asyncio.Event()
         self._worker: Worker | None = None
         self._starting_over = asyncio.Lock()
-        self._receiving: asyncio.Task[list[Delivery]] | None = None
+        self._is_taking = False
+        self._unsettled: set[tuple[TaskId, int]] = set()
+        self._suspects: set[tuple[TaskId, int]] = set()
+        self._receiving: asyncio.Task[Hints] | None = None
         self._stopping = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -121,7 +123,7 @@ class WorkerLoop:
         waiting = self._app.claim.receive(self._known_worker(), self._free, CLAIM_WAIT)
         self._receiving = asyncio.create_task(waiting)
         try:
-            deliveries = await self._receiving
+            hints = await self._receiving
         except asyncio.CancelledError:
             if self._stopping.is_set():
                 return
@@ -129,14 +131,16 @@ class WorkerLoop:
                 raise Unavailable("the broker", "it broke off the waiting") from None
             raise
         worker = self._known_worker()  # the heartbeat may have started over during the wait
+        self._is_taking = True
         try:
-            claimed = await self._app.claim.take(worker, self._app.executor.names, deliveries)
+            for task in await self._app.claim.take(worker, self._app.executor.names, hints):
+                self._begin(task)
         except WorkerEvicted:
             await self._start_over(worker)
             return
-        for task in claimed:
-            self._begin(task)
-        await self._app.claim.acknowledge(deliveries)
+        finally:
+            self._is_taking = False
+        await self._app.claim.acknowledge(hints)
 
     async def _wait_for_room(self) -> None:
         """Wait for a free slot, and a moment longer for a batch of them.
@@ -145,19 +149,18 @@ class WorkerLoop:
         transaction for every task.
         """
         while self._free < 1 and not self._stopping.is_set():
-            self._room.clear()
-            await self._room.wait()
-        if self._free < self._options.slots // BATCH_SHARE:
+            await self._slots.wait()
+        if self._free < self._slots.count // BATCH_SHARE:
             await asyncio.sleep(BATCH_WAIT)
 
     @property
     def _free(self) -> int:
-        return 0 if len(self._held) >= MOST_HELD else self._options.slots - self._running
+        return 0 if len(self._held) >= MOST_HELD else self._slots.free
 
     def _stop_claiming(self) -> None:
         """Only the waiting is broken off: a claim that is being made is made, and run."""
         self._stopping.set()
-        self._room.set()
+        self._slots.open()
         if self._receiving is not None:
             self._receiving.cancel()
 
@@ -169,17 +172,22 @@ class WorkerLoop:
         context = Context.of(task, self._app.integrations, partial(self._reports.add, task))
         runner = asyncio.create_task(self._run(task), name=f"task {task.id}")
         self._held[task.id] = Held(task, context, runner)
-        self._running += 1
+        self._slots.fill()
 
     async def _run(self, task: Task) -> None:
         held = self._held[task.id]
         held.started = True
+        outcome: Outcome | None = None
         try:
-            outcome = await self._attempt(held) if held.interruption is None else held.broken_off()
+            outcome = (
+                await attempted(held, self._app.executor)
+                if held.interruption is None
+                else held.broken_off()
+            )
         finally:
             held.finished = True
-            self._running -= 1
-            self._room.set()
+            if outcome is None or not _is_of_step(outcome):  # else the next step may want the slot
+                self._slots.leave()
         if outcome is None:
             self._forget(held)
         else:
@@ -189,30 +197,7 @@ class WorkerLoop:
     def _forget(self, held: Held) -> None:
         if self._held.get(held.task.id) is held:
             del self._held[held.task.id]
-        self._room.set()
-
-    async def _attempt(self, held: Held) -> Outcome | None:
-        """Run the handler and say how it ended; None if that is nobody's business any more."""
-        task = held.task
-        timeout = task.spec.timeout
-        limit = None if timeout is None else asyncio.timeout(timeout.total_seconds())
-        try:
-            async with limit or _UNLIMITED:
-                output = await self._app.executor.execute(task, held.context)
-        except asyncio.CancelledError as error:
-            if held.interruption is None:  # the handler cancelled itself
-                return Failed(task, Failure.of(error))
-            return held.broken_off()
-        except Snooze as snooze:
-            return Snoozed(task, snooze.delay)
-        except BaseException as error:
-            if limit is not None and timeout is not None and limit.expired():
-                held.context.interruption.requested = True
-                return Failed(task, Failure.timed_out(timeout.total_seconds()))
-            if isinstance(error, KeyboardInterrupt | GeneratorExit):
-                raise
-            return Failed(task, Failure.of(error))
-        return Succeeded(task, output)
+        self._slots.open()
 
     # --- settling ---------------------------------------------------------------------------------
 
@@ -226,6 +211,8 @@ class WorkerLoop:
                 finished = [self._finished.popleft() for _ in range(count)]
                 if outcomes := [outcome for outcome in finished if self._holds(outcome)]:
                     await self._settle(outcomes)
+                for _ in filter(_is_of_step, finished):
+                    self._slots.leave()
 
     def _holds(self, outcome: Outcome) -> bool:
         """Whether this is how the attempt at hand ended, not one that a later claim replaced.
@@ -252,26 +239,26 @@ class WorkerLoop:
                     return
                 [outcome] = outcomes
                 log.exception("the outcome of task %s cannot be settled", outcome.task.id)
-                if not isinstance(outcome, Failed):
-                    await self._settle_as_failed(outcome, error)
+                if isinstance(outcome, Failed):  # left to the recovery after our own end
+                    self._unsettled.add((outcome.task.id, outcome.task.version))
+                else:  # better a failure to be seen and retried than a task that runs for ever
+                    failed = Failed(outcome.task, Failure.of(error))
+                    await self._settle([failed], with_reports=False)
             for outcome in outcomes:
                 if self._holds(outcome):
                     self._forget(self._held[outcome.task.id])
             return
 
-    async def _settle_as_failed(self, outcome: Outcome, error: Exception) -> None:
-        """Better a failure that can be seen and retried than a task that runs for ever."""
-        try:
-            await self._app.settle([Failed(outcome.task, Failure.of(error))])
-        except Exception:
-            log.exception("task %s is left to recovery", outcome.task.id)
-
     async def _settle_once(self, outcomes: Sequence[Outcome], entries: list[LogEntry]) -> None:
+        steps = 0 if self._stopping.is_set() else sum(map(_is_of_step, outcomes))
+        taker = Taker(self._known_worker(), self._app.executor.names, steps)
         try:
-            settled = await self._app.settle(outcomes, entries)
+            settled = await self._app.settle(outcomes, entries, taker)
         except BaseException:
             self._reports.put_back(entries)
             raise
+        for task in settled.claimed:
+            self._begin(task)
         for id in settled.refused:
             log.warning("task %s has moved on: the outcome of this attempt is refused", id)
         await self._app.record.show(entries)
@@ -294,7 +281,7 @@ class WorkerLoop:
 
     async def _beat(self) -> None:
         worker = self._known_worker()
-        versions = {id: held.task.version for id, held in self._held.items() if not held.finished}
+        versions = {id: held.task.version for id, held in self._held.items()}
         try:
             beat = await self._app.workers.heartbeat(worker, versions)
         except WorkerEvicted:
@@ -307,6 +294,21 @@ class WorkerLoop:
             if held is not None and held.task.version == versions[id]:
                 log.info("task %s was cancelled or taken over; interrupting it", id)
                 held.interrupt(Interruption.REVOKED)
+        await self._release_strays(beat.strays)
+
+    async def _release_strays(self, strays: Sequence[Task]) -> None:
+        """Give back what was claimed for us without our hearing of it, and so never begun.
+
+        Only what two beats in a row have found: a task may be settled while the store looks, or be
+        of a claim that is just being made. An outcome that cannot be settled is no stray: its task
+        was begun, and must not be so for ever.
+        """
+        unheld = {(task.id, task.version): task for task in strays if task.id not in self._held}
+        lost = [unheld[key] for key in unheld.keys() & (self._suspects - self._unsettled)]
+        self._suspects = set(unheld)
+        if lost and not self._is_taking:
+            log.warning("%d tasks are claimed for us unknown to us; giving them back", len(lost))
+            await self._app.settle([Released(task) for task in lost])
 
     async def _register(self, stop: asyncio.Event) -> Worker | None:
         """Register, however long the store is away; None if it is still away at the stop."""
@@ -352,8 +354,7 @@ class WorkerLoop:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self._held:
-                    self._room.clear()
-                    await self._room.wait()
+                    await self._slots.wait()
 
     async def _say_goodbye(self) -> None:
         try:
@@ -366,6 +367,11 @@ class WorkerLoop:
         if self._worker is None:
             raise RuntimeError("the worker is not registered")
         return self._worker
+
+
+def _is_of_step(outcome: Outcome) -> bool:
+    """Whether it is a run's: such an outcome keeps its slot until it is known what follows."""
+    return outcome.task.spec.origin is not None
 
 
 def _is_being_cancelled() -> bool:
