@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 
 from cueline.application.advancing import RunAdvancer
 from cueline.application.application import Application
@@ -14,10 +15,11 @@ from cueline.application.catalogue import Catalogue
 from cueline.application.changes import Announcer
 from cueline.application.context import Context, Integrations, Snooze
 from cueline.application.dispatch import DispatchTasks, Outlet, Window
+from cueline.application.due import DueTasks
+from cueline.application.intake import Intake
+from cueline.application.link import BrokerLink
 from cueline.application.maintain import Maintain
 from cueline.application.outcomes import Failed, Outcome, Snoozed, Succeeded
-from cueline.application.ports.broker import Delivery, Message
-from cueline.application.ports.persistence import UnitOfWork
 from cueline.application.ports.runtime import Executor, InputChecker
 from cueline.application.queries import Queries
 from cueline.application.queues import SteerQueues
@@ -35,9 +37,9 @@ from cueline.domain.task import DEFAULT_QUEUE, Task
 from cueline.domain.worker import LEASE, Worker
 from cueline.domain.workflow.definition import Workflow
 from cueline.domain.workflow.run import Run
-from cueline.infrastructure.memory.broker import MemoryBroker
 from cueline.infrastructure.memory.events import MemoryEventBus
-from cueline.infrastructure.memory.store import MemoryStore
+from cueline.infrastructure.telemetry.prometheus import PrometheusMetrics
+from tests.brittle import EVERYTHING, BrittleBroker, BrittleStore
 from tests.doubles import FakeClock, RisingIds
 
 Handler = Callable[[Task], Json]
@@ -96,68 +98,6 @@ class ScriptedExecutor(Executor):
         return dict(task.spec.input) if handler is None else handler(task)
 
 
-class BrittleBroker(MemoryBroker):
-    """A memory broker of which single operations can be made to fail."""
-
-    refusing: frozenset[str] = frozenset()
-
-    async def publish(self, messages: Sequence[Message]) -> None:
-        self._refuse("publish")
-        await super().publish(messages)
-
-    async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        self._refuse("acknowledge")
-        await super().acknowledge(deliveries)
-
-    async def depth(self, queue: str) -> int:
-        self._refuse("depth")
-        return await super().depth(queue)
-
-    def _refuse(self, operation: str) -> None:
-        if operation in self.refusing:
-            raise Unavailable("the broker", "a test wants it so")
-
-
-class BrittleStore(MemoryStore):
-    """A memory store of which the next commit, or reading, can be made to fail."""
-
-    failing_commit: Exception | None = None
-    failing_read: Exception | None = None
-
-    def write(self, *, durable: bool = True) -> UnitOfWork:
-        error, self.failing_commit = self.failing_commit, None
-        return super().write() if error is None else _FailingCommit(super().write(), error)
-
-    def read(self) -> UnitOfWork:
-        if self.failing_read is not None:
-            raise self.failing_read
-        return super().read()
-
-
-class _FailingCommit(UnitOfWork):
-    def __init__(self, inner: UnitOfWork, error: Exception) -> None:
-        self._inner = inner
-        self._error = error
-        self.tasks, self.runs, self.journal = inner.tasks, inner.runs, inner.journal
-        self.workflows, self.definitions = inner.workflows, inner.definitions
-        self.queues, self.workers = inner.queues, inner.workers
-
-    async def __aenter__(self) -> Self:
-        await self._inner.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._inner.__aexit__(exc_type, exc, traceback)
-
-    async def commit(self) -> None:
-        raise self._error
-
-
 class Harness:
     """An application, its adapters within reach, and what tests do with it in one line.
 
@@ -182,16 +122,21 @@ class Harness:
         self.store = beside.store if beside else BrittleStore()
         self.broker = beside.broker if beside else BrittleBroker(self.clock)
         self.bus = beside.bus if beside else MemoryEventBus()
+        self.metrics = PrometheusMetrics()
+        self.link = BrokerLink(self.broker, self.metrics)
         self.executor = ScriptedExecutor([definition.name for definition in definitions])
         self.app = self._application(definitions, chance)
         self._hired: Worker | None = None
 
     def _application(self, definitions: Sequence[TaskDefinition], chance: float) -> Application:
-        store, broker, clock, ids = self.store, self.broker, self.clock, self.ids
+        store, link, clock, ids = self.store, self.link, self.clock, self.ids
+        metrics = self.metrics
         checker = RequiredFields()
         catalogue = Catalogue(store, clock, definitions)
-        window = Window(store, broker, clock)
-        outlet = Outlet(store, broker, window, clock)
+        due = DueTasks(store, clock)
+        window = Window(store, link, clock)
+        outlet = Outlet(store, link, window, clock)
+        intake = Intake(link, due, outlet, clock, metrics)
         announcer = Announcer(outlet, self.bus, clock)
         advancer = RunAdvancer(catalogue, checker, announcer)
         settle = SettleTasks(store, advancer, announcer, clock, lambda: chance)
@@ -203,12 +148,12 @@ class Harness:
             register=register,
             start=StartRuns(store, register, advancer, announcer, clock, ids),
             runs=SteerRuns(store, advancer, announcer, clock),
-            queries=Queries(store, broker, self.bus, clock),
+            queries=Queries(store, link, self.bus, clock, metrics),
             workers=KeepWorkers(store, outlet, clock, ids, LEASE),
-            claim=ClaimTasks(store, broker, outlet, announcer, clock),
+            claim=ClaimTasks(store, intake, announcer, clock, metrics),
             settle=settle,
             record=RecordLogs(store, announcer),
-            dispatch=DispatchTasks(store, broker, window, outlet, clock),
+            dispatch=DispatchTasks(link, due, window, outlet),
             maintain=Maintain(store, settle, clock),
             backlog=outlet.backlog,
             catalogue=catalogue,
@@ -293,7 +238,7 @@ class Harness:
         while len(settled) < at_most:
             await self.app.dispatch()
             hints = await self.app.claim.receive(worker, 1, 0)
-            if not hints:
+            if not hints.tasks:
                 break
             claimed = await self.app.claim.take(worker, self.executor.names, hints)
             await self.app.claim.acknowledge(hints)
@@ -330,6 +275,26 @@ class Harness:
             for event in await self.app.queries.history(id, 0, 1000)
         ]
 
+    async def broker_goes_away(self) -> None:
+        """From now on the broker refuses everything, and this process knows it."""
+        self.broker.refusing = EVERYTHING
+        with suppress(Unavailable):
+            await self.link.depth(DEFAULT_QUEUE)
+
+    async def broker_comes_back(self) -> None:
+        """The broker answers again, and this process knows it."""
+        self.broker.refusing = self.broker.silent = frozenset()
+        while not self.link.answers():  # noqa: ASYNC110  # there is no event to wait for
+            await asyncio.sleep(0.001)
+
+    def measured(self, figure: str) -> float:
+        """A figure of this process, by the name under which it is exposed, labels included."""
+        for line in self.metrics.expose().body.decode().splitlines():
+            name, _, value = line.rpartition(" ")
+            if name == figure:
+                return float(value)
+        raise KeyError(figure)
+
     async def in_broker(self, queue: str = DEFAULT_QUEUE) -> int:
         """How many messages of a queue the broker holds."""
         return await self.broker.depth(queue)
@@ -342,3 +307,8 @@ def without_lineage(failure: Failure) -> Failure:
 
 NO_INTEGRATIONS = cast(Integrations, None)
 """The handlers of these tests use no outside service."""
+
+
+def is_watched(harness: Harness) -> bool:
+    """Whether anybody follows an event."""
+    return harness.bus.is_watched

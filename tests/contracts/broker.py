@@ -9,6 +9,7 @@ import pytest
 
 from cueline.application.ports.broker import Broker, Delivery, Message
 from cueline.domain.task import Priority
+from tests.contracts.broker_capabilities import BrokerCapabilitiesContract
 from tests.doubles import FakeClock
 from tests.factories import a_task_id
 
@@ -16,8 +17,8 @@ LONG = 30.0
 """Seconds that no test ever waits in full."""
 
 
-class BrokerContract:
-    """An adapter provides the fixture `broker`, whose redelivery goes by `clock`."""
+class BrokerContract(BrokerCapabilitiesContract):
+    """An adapter provides the fixture `broker`, whose redelivery goes by `clock`, and `other`."""
 
     redelivery = 30.0
     """After how many seconds the adapter delivers again."""
@@ -59,11 +60,18 @@ class BrokerContract:
         received = await broker.receive(["first", "second", "third"], 2, 0)
         assert tasks(received) == tasks([high, normal])
 
-    async def test_age_counts_across_queues(self, broker: Broker) -> None:
-        messages = [a_message(queue) for queue in ("b", "a", "b", "a")]
-        for message in messages:
-            await broker.publish([message])
-        assert tasks(await broker.receive(["a", "b"], 9, 0)) == tasks(messages)
+    async def test_a_queue_that_is_never_empty_does_not_starve_another(
+        self, broker: Broker
+    ) -> None:
+        alone = a_message("quiet")
+        await broker.publish([*(a_message("busy") for _ in range(30)), alone])
+        for _ in range(20):
+            await broker.publish([a_message("busy") for _ in range(5)])
+            received = await broker.receive(["busy", "quiet"], 5, 0)
+            await broker.acknowledge(received)
+            if alone.task_id in tasks(received):
+                return
+        pytest.fail("the quiet queue was starved")
 
     async def test_only_the_queues_asked_for_are_received(self, broker: Broker) -> None:
         mail, pdf = a_message("mail"), a_message("pdf", Priority.CRITICAL)
@@ -222,6 +230,13 @@ class BrokerContract:
         await broker.acknowledge(received)
         assert await broker.depth("default") == 1
         assert await broker.depth("other") == 1
+
+    async def test_depth_tells_the_priorities_apart(self, broker: Broker) -> None:
+        wanted = {Priority.CRITICAL: 1, Priority.NORMAL: 3, Priority.LOW: 2}
+        for priority, count in wanted.items():
+            await broker.publish([a_message(priority=priority) for _ in range(count)])
+        depths = await broker.depths("default")
+        assert {priority: count for priority, count in depths.items() if count} == wanted
 
     async def test_depth_stays_true_when_something_comes_back(
         self, broker: Broker, clock: FakeClock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.contracts.store_capabilities import StoreCapabilitiesContract
 from tests.contracts.store_dispatch import DispatchContract
 from tests.contracts.store_journal import JournalContract
 from tests.contracts.store_listing import ListingContract
@@ -19,5 +20,9 @@ class StoreContract(
     RegistryContract,
     JournalContract,
     TransactionContract,
+    StoreCapabilitiesContract,
 ):
-    """Every test of every topic; an adapter provides the fixture `store`."""
+    """Every test of every topic.
+
+    An adapter names itself, and provides the fixtures `store`, `new_store` and `session`.
+    """

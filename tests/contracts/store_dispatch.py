@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -20,7 +21,7 @@ class DispatchContract(StoreSuite):
         now = a_task(run_at=NOW)
         ended = [a_task(state=state) for state in TaskState if state is not TaskState.QUEUED]
         await put(store, now, a_task(run_at=NOW + timedelta.resolution), *ended)
-        async with store.read() as uow:
+        async with store.write() as uow:
             assert await uow.tasks.due("default", NOW, 9) == [
                 DueTask(now.id, "default", Priority.NORMAL, 0)
             ]
@@ -33,16 +34,32 @@ class DispatchContract(StoreSuite):
         high = a_task(priority=Priority.HIGH, run_at=NOW)
         await put(store, early_low, twins[1], early_normal, twins[0], high, late_critical)
         expected = [late_critical, high, early_normal, *twins, early_low]
-        async with store.read() as uow:
+        async with store.write() as uow:
             found = await uow.tasks.due("default", NOW, 99)
             first = await uow.tasks.due("default", NOW, 4)
         assert [task.id for task in found] == [task.id for task in expected]
         assert first == found[:4]
 
+    async def test_what_is_due_is_handed_to_one_transaction_alone(self, store: Store) -> None:
+        await put(store, *(a_task() for _ in range(20)))
+
+        async def take_some() -> list[str]:
+            async with store.write() as uow:
+                found = await uow.tasks.due("default", NOW, 5)
+                await asyncio.sleep(0.01)  # so that the others look meanwhile, if they can
+                await uow.tasks.set_dispatched({due.id: NOW + SECOND for due in found})
+                await uow.commit()
+            return [due.id for due in found]
+
+        parts = await asyncio.gather(*(take_some() for _ in range(4)))
+        taken = [id for part in parts for id in part]
+        assert len(taken) == len(set(taken))
+        assert len(taken) > 0
+
     async def test_queues_are_apart(self, store: Store) -> None:
         mail, pdf = a_task(queue="mail"), a_task(queue="pdf")
         await put(store, mail, pdf, a_task(queue="later", run_at=NOW + SECOND))
-        async with store.read() as uow:
+        async with store.write() as uow:
             assert [task.id for task in await uow.tasks.due("mail", NOW, 9)] == [mail.id]
             assert await uow.tasks.due("unknown", NOW, 9) == []
             assert await uow.tasks.due_queues(NOW) == {"mail", "pdf"}
@@ -85,7 +102,7 @@ class DispatchContract(StoreSuite):
         again = NOW + 5 * SECOND
         await _dispatched(store, task, again)
         assert await get(store, task.id) == replace(task, dispatch_at=again, dispatches=1)
-        async with store.read() as uow:
+        async with store.write() as uow:
             assert await uow.tasks.due("default", NOW, 9) == []
             assert await uow.tasks.next_due(NOW) == again
             assert await uow.tasks.due("default", again, 9) == [
@@ -136,7 +153,7 @@ class DispatchContract(StoreSuite):
         async with store.write() as uow:
             await uow.tasks.set_due([task.id, running.id, a_task_id()], NOW + SECOND)
             await uow.commit()
-        async with store.read() as uow:
+        async with store.write() as uow:
             found = await uow.tasks.due("default", NOW + SECOND, 9)
         assert [item.id for item in found] == [task.id]
         assert await get(store, running.id) == running
@@ -147,7 +164,7 @@ class DispatchContract(StoreSuite):
         running = a_task(state=TaskState.RUNNING)
         await put(store, running)
         await save(store, running.snooze(7 * SECOND, NOW))
-        async with store.read() as uow:
+        async with store.write() as uow:
             assert await uow.tasks.next_due(NOW) == NOW + 7 * SECOND
             assert await uow.tasks.due("default", NOW, 9) == []
             assert len(await uow.tasks.due("default", NOW + 7 * SECOND, 9)) == 1

@@ -6,9 +6,11 @@ from datetime import timedelta
 
 from cueline.application.ports.persistence import LogEntry, Store
 from cueline.domain.attempt import Attempt, AttemptOutcome
+from cueline.domain.definition import TaskDefinition
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import TaskId, WorkerId
 from cueline.domain.json import Json
+from cueline.domain.text import storable
 from tests.contracts.store_suite import StoreSuite, put
 from tests.contracts.store_tasks import EVERY_KIND
 from tests.doubles import NOW
@@ -53,6 +55,39 @@ class JournalContract(StoreSuite):
             assert await uow.journal.logs(task.id, positions[1], 2) == found[2:4]
             assert await uow.journal.logs(task.id, positions[-1], 9) == []
             assert await uow.journal.logs(a_task_id(), 0, 9) == []
+
+    async def test_any_storable_text_is_kept_as_it_is(self, store: Store) -> None:
+        odd = storable("".join(map(chr, range(0x300))) + "\ud800 \uffff \u2028 🚀 ' \" \\ %s :x $1")
+        task = a_task()
+        failure = Failure("E", odd, odd)
+        worker = a_worker(name=odd[:200])
+        definition = TaskDefinition("odd", {}, description=odd)
+        attempt = _attempt(task.id, 1, AttemptOutcome.FAILED, failure)
+        entry = _line(task.id, odd, {"text": odd + "\0", odd: 1})
+        async with store.write() as uow:
+            await uow.tasks.add_many([task])
+            await uow.tasks.save_many([task.claim(worker.id, NOW)])
+            await uow.workers.add(worker)
+            await uow.definitions.put_many([definition])
+            await uow.journal.add_attempts([attempt])
+            await uow.journal.add_logs([entry])
+            await uow.commit()
+        async with store.read() as uow:
+            assert await uow.journal.attempts(task.id) == [attempt]
+            assert [line for _, line in await uow.journal.logs(task.id, 0, 9)] == [entry]
+            assert await uow.workers.get(worker.id) == worker
+            assert await uow.definitions.list_all() == [definition]
+
+    async def test_a_line_of_a_megabyte_is_kept(self, store: Store) -> None:
+        task = a_task(input={"large": "x" * 1_000_000})
+        await put(store, task)
+        entry = _line(task.id, "é" * 500_000)
+        async with store.write() as uow:
+            await uow.journal.add_logs([entry])
+            await uow.commit()
+        async with store.read() as uow:
+            assert [line for _, line in await uow.journal.logs(task.id, 0, 9)] == [entry]
+            assert await uow.tasks.get_many([task.id]) == [task]
 
     async def test_progress_is_the_latest_that_was_reported(self, store: Store) -> None:
         task, other, silent = a_task(), a_task(), a_task()

@@ -59,6 +59,19 @@ class RegistryContract(StoreSuite):
             listed = [(flow.name, flow.version) for flow in await uow.workflows.list_all()]
         assert listed == [("a", 9), ("a", 10), ("b", 1), ("b", 2)]
 
+    async def test_names_are_sorted_by_their_code_points(self, store: Store) -> None:
+        names = ["B", "a", "a-b", "a.b", "aB", "a_b", "ab", "Ab", "b", "a-c", "aa"]
+        async with store.write() as uow:
+            for name in names:
+                await uow.workflows.add(a_workflow(name=name))
+                await uow.queues.save(Queue(name))
+            await uow.definitions.put_many([TaskDefinition(name, {}) for name in names])
+            await uow.commit()
+        async with store.read() as uow:
+            assert [flow.name for flow in await uow.workflows.list_all()] == sorted(names)
+            assert [queue.name for queue in await uow.queues.list_all()] == sorted(names)
+            assert [task.name for task in await uow.definitions.list_all()] == sorted(names)
+
     async def test_changing_a_workflow_that_was_given_does_not_change_the_store(
         self, store: Store
     ) -> None:

@@ -141,6 +141,7 @@ class RunContract(StoreSuite):
             assert await uow.runs.history(run.id, 0, 99) == events
             assert await uow.runs.history(run.id, 2, 2) == events[2:4]
             assert await uow.runs.history(run.id, 5, 9) == []
+            assert await uow.runs.history(run.id, 10**18, 9) == []
             assert await uow.runs.history(a_run().id, 0, 9) == []
 
     async def test_history_may_be_appended_before_its_run_is_added(self, store: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import ClassVar
 
 import pytest
 
@@ -14,7 +15,9 @@ from tests.doubles import FakeClock
 
 
 class StoreSuite:
-    """The fixtures; an adapter's tests override `store`."""
+    """The fixtures; an adapter's tests name the adapter, and override `store`."""
+
+    adapter: ClassVar[type[Store]]
 
     @pytest.fixture
     def clock(self) -> FakeClock:

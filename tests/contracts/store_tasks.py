@@ -56,6 +56,19 @@ class TaskContract(StoreSuite):
         await put(store, task)
         assert await get(store, task.id) == task
 
+    async def test_one_call_at_once_is_kept_as_a_whole(self, store: Store) -> None:
+        one, other = a_task(), a_task()
+        async with store.at_once() as uow:
+            assert await uow.tasks.add_many([one, other]) == {one.id, other.id}
+            await uow.commit()
+        moved = other.cancel(NOW)
+        await save(store, moved)
+        async with store.at_once() as uow:
+            claimed = [task.claim(a_worker().id, NOW) for task in (one, other)]
+            assert await uow.tasks.save_many(claimed, waiting=False) == {other.id}
+            await uow.commit()
+        assert await get_all(store, [one.id, other.id]) == [claimed[0], moved]
+
     async def test_a_task_keeps_each_state_with_all_its_facts(self, store: Store) -> None:
         tasks = [a_task(state=state, output=EVERY_KIND) for state in TaskState]
         await put(store, *tasks)
@@ -171,6 +184,19 @@ class TaskContract(StoreSuite):
         skipped = task.claim(a_worker().id, NOW).succeed(1, NOW)
         assert await save(store, skipped) == {task.id}
         assert await get(store, task.id) == task
+
+    async def test_a_worker_holds_what_it_runs_and_nothing_else(self, store: Store) -> None:
+        mine, other = a_worker().id, a_worker().id
+        held, done, theirs, waiting = tasks = [a_task() for _ in range(4)]
+        await put(store, *tasks)
+        for task, worker in ((held, mine), (done, mine), (theirs, other)):
+            assert await save(store, task.claim(worker, NOW)) == set()
+        await save(store, done.claim(mine, NOW).succeed(None, NOW))
+        async with store.read() as uow:
+            assert await uow.tasks.held_by(mine) == {held.id: 2}
+            assert await uow.tasks.held_by(other) == {theirs.id: 2}
+            assert await uow.tasks.held_by(a_worker().id) == {}
+        assert (await get(store, waiting.id)).version == 1
 
     async def test_saving_an_unknown_task_is_stale(self, store: Store) -> None:
         task = a_task().cancel(NOW)

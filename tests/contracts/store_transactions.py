@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Generator
 from contextlib import suppress
+from functools import partial
+from itertools import count
+from types import coroutine
+from typing import Any
 
 import pytest
 
@@ -13,7 +18,8 @@ from cueline.domain.definition import TaskDefinition
 from cueline.domain.events import Event, Subject
 from cueline.domain.identifiers import TaskId
 from cueline.domain.queue import Queue
-from cueline.domain.task import TaskState
+from cueline.domain.task import Task, TaskState
+from cueline.domain.worker import Worker
 from tests.contracts.store_suite import StoreSuite, get, get_all, put, put_run
 from tests.doubles import NOW
 from tests.factories import a_run, a_task, a_worker, a_workflow
@@ -58,6 +64,18 @@ class TransactionContract(StoreSuite):
         with suppress(asyncio.CancelledError):
             await writer
         await _nothing_has_changed(store, before)
+
+    async def test_a_cancellation_at_any_moment_leaves_all_or_nothing(self, store: Store) -> None:
+        for step in count(1):
+            task, worker = a_task(queue=f"queue-{step}"), a_worker()
+            was_cancelled = await _cancelled_at(step, _write(store, task, worker))
+            async with store.read() as uow:
+                has_task = await uow.tasks.get_many([task.id]) != []
+                has_worker = await uow.workers.get(worker.id) is not None
+            assert has_task is has_worker
+            if not was_cancelled:
+                assert has_task
+                break
 
     async def test_a_writer_that_gives_up_waiting_leaves_the_way_free(self, store: Store) -> None:
         async with store.write() as uow:
@@ -175,6 +193,44 @@ class TransactionContract(StoreSuite):
             assert counts["default"]["cancelled"] == 4_000
             newest = await uow.tasks.search(TaskFilter(), Page(3), NOW)
         assert [task.id for task in newest] == ids[:-4:-1]
+
+
+async def _write(store: Store, task: Task, worker: Worker) -> None:
+    async with store.write() as uow:
+        await uow.tasks.add_many([task])
+        await uow.tasks.save_many([task.claim(worker.id, NOW)])
+        await uow.workers.add(worker)
+        await uow.commit()
+
+
+async def _cancelled_at(step: int, work: Coroutine[Any, Any, None]) -> bool:
+    """Whether it was cancelled: when it waits for the `step`th time, if it ever does."""
+
+    @coroutine
+    def run() -> Generator[Any, Any, None]:
+        go_on = partial(work.send, None)
+        for number in count(1):
+            try:
+                awaited = go_on()
+            except StopIteration:
+                return
+            if number == step:
+                task.cancel()
+            try:
+                yield awaited
+                go_on = partial(work.send, None)
+            except asyncio.CancelledError as cancelled:
+                go_on = partial(work.throw, cancelled)
+
+    async def supervised() -> None:
+        await run()
+
+    task = asyncio.create_task(supervised())
+    try:
+        await task
+    except asyncio.CancelledError:
+        return True
+    return False
 
 
 class _Seed:

@@ -30,7 +30,7 @@ def imported(monkeypatch: pytest.MonkeyPatch) -> Iterator[Import]:
 
 
 async def test_the_api_answers_between_start_and_stop(imported: Import) -> None:
-    api = imported(store="memory://", roles="api,dispatcher").api
+    api = imported(store="memory://").api
     transport = httpx2.ASGITransport(app=api)
     for _ in range(2):  # a server may start it again
         async with (

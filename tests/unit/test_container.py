@@ -14,17 +14,46 @@ from cueline.app import App
 from cueline.application.application import Application
 from cueline.container import Container
 from cueline.domain.errors import InvalidInput
+from cueline.infrastructure.events.bus import SharedEventBus
 from cueline.infrastructure.mail.smtp import NoMailer, SmtpMailer
 from cueline.infrastructure.memory.broker import MemoryBroker
+from cueline.infrastructure.memory.events import MemoryEventBus
 from cueline.infrastructure.memory.store import MemoryStore
-from cueline.infrastructure.sql.broker import SqliteBroker
-from cueline.infrastructure.sql.store import SqliteStore
+from cueline.infrastructure.rabbitmq.broker import RabbitBroker
+from cueline.infrastructure.redis.broker import RedisBroker
+from cueline.infrastructure.sql.postgres.broker import PostgresBroker
+from cueline.infrastructure.sql.postgres.clock import DatabaseClock
+from cueline.infrastructure.sql.postgres.store import PostgresStore
+from cueline.infrastructure.sql.sqlite.broker import SqliteBroker
+from cueline.infrastructure.sql.sqlite.store import SqliteStore
 from cueline.loading import load_settings
 from cueline.settings import BROKERS, STORES, Settings
 
-URLS = {"sqlite": "sqlite:///data/cueline.db", "memory": "memory://"}
-STORE_CLASSES: dict[str, type[Any]] = {"sqlite": SqliteStore, "memory": MemoryStore}
-BROKER_CLASSES: dict[str, type[Any]] = {"sqlite": SqliteBroker, "memory": MemoryBroker}
+URLS = {
+    "sqlite": "sqlite:///data/cueline.db",
+    "memory": "memory://",
+    "postgres": "postgresql://me@db.example/cueline",
+    "redis": "redis://redis.example",
+    "rabbitmq": "amqp://me@rabbit.example",
+}
+STORE_CLASSES: dict[str, type[Any]] = {
+    "sqlite": SqliteStore,
+    "memory": MemoryStore,
+    "postgres": PostgresStore,
+}
+BROKER_CLASSES: dict[str, type[Any]] = {
+    "sqlite": SqliteBroker,
+    "memory": MemoryBroker,
+    "postgres": PostgresBroker,
+    "redis": RedisBroker,
+    "rabbitmq": RabbitBroker,
+}
+BUS_CLASSES: dict[str, type[Any]] = {
+    "memory": MemoryEventBus,
+    "postgres": SharedEventBus,
+    "redis": SharedEventBus,
+    "rabbitmq": SharedEventBus,
+}
 MAILERS: dict[str | None, type[Any]] = {None: NoMailer, "smtp://mail.example:2525": SmtpMailer}
 
 MET = [
@@ -32,7 +61,11 @@ MET = [
     for store, smtp in product(STORES, MAILERS)
     for broker in ("store", *BROKERS[store])
 ]
-UNMET = [(store, broker) for store in STORES for broker in STORES if broker not in BROKERS[store]]
+UNMET = [
+    (store, broker)
+    for store, broker in product(STORES, BROKER_CLASSES)
+    if broker not in BROKERS[store]
+]
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +100,10 @@ def test_each_combination_resolves_to_its_adapters_without_io(
     assert isinstance(container.store(), STORE_CLASSES[store])
     broker_class = BROKER_CLASSES[store if broker == "store" else broker]
     assert isinstance(container.broker(), broker_class)
+    assert isinstance(container.bus(), BUS_CLASSES[settings.bus_kind])
+    is_database_clock = isinstance(container.clock(), DatabaseClock)
+    assert is_database_clock == (store == "postgres")
+    assert len(container.listeners()) == (store == "postgres")
     assert isinstance(application.integrations.mail, MAILERS[smtp])
     assert application.executor.names == {"send"}
     assert list(folder.iterdir()) == []
@@ -81,7 +118,12 @@ def test_a_broker_that_does_not_go_with_the_store_is_refused(store: str, broker:
 
 
 def test_some_combination_is_unmet() -> None:
-    assert UNMET == [("memory", "sqlite")]
+    assert set(UNMET) == {
+        ("memory", "sqlite"),
+        ("memory", "postgres"),
+        ("sqlite", "postgres"),
+        ("postgres", "sqlite"),
+    }
 
 
 def test_adapters_are_made_once_and_use_cases_when_asked_for() -> None:

@@ -13,7 +13,12 @@ import pytest
 
 from cueline.domain.task import TRANSITIONS
 from cueline.domain.workflow.run import RUN_TRANSITIONS, STEP_TRANSITIONS
-from docs.generate import MACHINES, PAGES, differences, main, states_page
+from cueline.settings import BROKERS, Settings
+from docs.backends import adapters, backends_page
+from docs.generate import MOST_DIFFERENCES, PAGES, differences, main
+from docs.settings import settings_page
+from docs.states import MACHINES, states_page
+from docs.suites import cases, suites
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -48,7 +53,7 @@ def test_the_check_shows_how_a_page_differs(
     assert main(["--check"], tmp_path) == 1
     shown = capsys.readouterr().out
     assert "-    running --> lost\n+    running --> succeeded: succeed\n" in shown
-    assert "1 of 1 pages out of date: run `make docs`" in shown
+    assert "1 of 3 pages out of date: run `make docs`" in shown
 
 
 def test_the_check_shows_a_summary_of_a_page_that_differs_everywhere(
@@ -56,7 +61,7 @@ def test_the_check_shows_a_summary_of_a_page_that_differs_everywhere(
 ) -> None:
     main(["--check"], tmp_path)
     shown = capsys.readouterr().out.splitlines()
-    assert len(shown) < 30
+    assert len(shown) <= len(PAGES) * (MOST_DIFFERENCES + 1) + 1
     assert any(re.fullmatch(r"\.\.\. and \d+ lines more", line) for line in shown)
 
 
@@ -71,6 +76,39 @@ def test_the_page_of_states_holds_every_transition_once() -> None:
         for state, row in table.items():
             for event, after in row.items():
                 assert f"| {state} | {event} | {after} |" in page
+
+
+def test_every_adapter_that_can_be_selected_passes_the_suite_of_its_port() -> None:
+    tried = {suite.adapter for suite in suites() if suite.cases}
+    assert [
+        f"{port} {kind}"
+        for port, kinds in adapters().items()
+        for kind, adapter in kinds.items()
+        if adapter not in tried
+    ] == []
+
+
+def test_a_test_with_parameters_counts_as_many_cases_as_they_make() -> None:
+    @pytest.mark.parametrize("one", [1, 2])
+    @pytest.mark.parametrize("two", [1, 2, 3])
+    def parametrized() -> None: ...
+
+    def plain() -> None: ...
+
+    assert (cases(parametrized), cases(plain)) == (6, 1)
+
+
+def test_the_page_of_backends_shows_which_go_together() -> None:
+    page = backends_page()
+    assert {kind for kinds in BROKERS.values() for kind in kinds} == set(adapters()["broker"])
+    assert "| memory | memory |  |  | redis | rabbitmq |" in page
+    assert "| postgres | postgres |  | postgres | redis | rabbitmq |" in page
+
+
+def test_the_page_of_settings_names_every_variable() -> None:
+    rows = [line for line in settings_page().splitlines() if line.startswith("| `")]
+    assert len(rows) == len(Settings.model_fields)
+    assert "| `CUELINE_LEASE` | `15s` | how long a silent worker is trusted |" in rows
 
 
 # --- examples in the text -------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from cueline.domain.errors import InvalidInput
 from cueline.interfaces.cli.entry import ROLES
 from cueline.loading import load_settings
-from cueline.settings import BROKERS, STORES, Role, Settings
+from cueline.settings import BROKERS, STORES, Role, Settings, without_password
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +79,8 @@ def test_what_is_given_goes_before_the_variable_and_none_leaves_it(
     ("given", "named", "said"),
     [
         ({"store": "nothing"}, "CUELINE_STORE", "selects no store"),
-        ({"store": "postgres://host/db"}, "CUELINE_STORE", "selects no store"),
+        ({"store": "mysql://host/db"}, "CUELINE_STORE", "selects no store"),
+        ({"store": "redis://host"}, "CUELINE_STORE", "selects no store"),
         ({"store": "sqlite:///"}, "CUELINE_STORE", "name the file"),
         ({"store": "sqlite://shop.db"}, "CUELINE_STORE", "three slashes"),
         ({"store": "sqlite:shop.db"}, "CUELINE_STORE", "three slashes"),
@@ -94,7 +95,9 @@ def test_what_is_given_goes_before_the_variable_and_none_leaves_it(
         ({"concurrency": 0}, "CUELINE_CONCURRENCY", "greater than or equal to 1"),
         ({"max_body": 10}, "CUELINE_MAX_BODY", "1000"),
         ({"nonsense": 1}, "CUELINE_NONSENSE", "not permitted"),
-        ({"broker": "redis://"}, "CUELINE_STORE, CUELINE_BROKER", "does not go with store"),
+        ({"broker": "kafka://"}, "CUELINE_STORE, CUELINE_BROKER", "does not go with store"),
+        ({"namespace": "a b"}, "CUELINE_NAMESPACE", "cannot be a namespace"),
+        ({"namespace": "n" * 41}, "CUELINE_NAMESPACE", "40 at most"),
     ],
 )
 def test_a_bad_value_is_named_by_its_variable(given: dict[str, Any], named: str, said: str) -> None:
@@ -115,3 +118,48 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(InvalidInput) as caught:
         load_settings(port="x", lease="y")
     assert {problem.path for problem in caught.value.problems} == {"CUELINE_PORT", "CUELINE_LEASE"}
+
+
+@pytest.mark.parametrize(
+    ("store", "broker", "kinds"),
+    [
+        ("sqlite:///a.db", "store", ("sqlite", "sqlite", "memory")),
+        ("postgresql://host/db", "store", ("postgres", "postgres", "postgres")),
+        ("postgres://host/db", "memory://", ("postgres", "memory", "postgres")),
+        ("postgresql://host/db", "rediss://host", ("postgres", "redis", "redis")),
+        ("sqlite:///a.db", "amqps://host", ("sqlite", "rabbitmq", "rabbitmq")),
+        ("memory://", "redis://host/3", ("memory", "redis", "redis")),
+    ],
+)
+def test_the_schemes_select_the_adapters(
+    store: str, broker: str, kinds: tuple[str, str, str]
+) -> None:
+    settings = load_settings(store=store, broker=broker)
+    assert (settings.store_kind, settings.broker_kind, settings.bus_kind) == kinds
+
+
+def test_a_password_is_not_told_in_an_error() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        load_settings(store="postgresql://me:s3cret@host/db", broker="kafka://me:s3cret@host")
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://:secret@cache:6379/0", "redis://:***@cache:6379/0"),
+        ("amqp://shop:p%40ss@mq/vhost", "amqp://shop:***@mq/vhost"),
+        ("amqp://shop:s@cr:t@mq/vhost", "amqp://shop:***@mq/vhost"),
+        ("redis://cache/0?password=secret&a=b", "redis://cache/0?password=***&a=b"),
+        ("postgresql://shop@db/cueline", "postgresql://shop@db/cueline"),
+        ("postgresql://shop@db/cueline?a=b:c@d", "postgresql://shop@db/cueline?a=b:c@d"),
+        ("sqlite:///data/cueline.db", "sqlite:///data/cueline.db"),
+        ("store", "store"),
+    ],
+)
+def test_urls_are_shown_without_their_passwords(url: str, shown: str) -> None:
+    assert without_password(url) == shown
+
+
+def test_every_setting_says_what_it_means() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []

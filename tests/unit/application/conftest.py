@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from cueline.application import link
 from tests.harness import Harness
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that is away is asked again almost at once."""
+    monkeypatch.setattr(link, "PROBE_DISTANCE", 0.001)
 
 
 @pytest.fixture

@@ -94,10 +94,54 @@ async def test_a_forged_id_leads_to_nothing(h: Harness, id: TaskId) -> None:
     assert await h.in_broker() == 0
 
 
-async def test_a_hint_on_the_wrong_queue_still_leads_to_its_task_only_once(h: Harness) -> None:
+async def test_forged_ids_are_counted_and_warned_of_once_for_the_batch(
+    h: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    await h.hire()
+    forged = [Message(TaskId(h.ids.new()), "default", Priority.LOW) for _ in range(50)]
+    await h.broker.publish(forged)
+    assert await receive(h) == []
+    assert h.measured('cueline_hints_refused_total{reason="unknown"}') == 50
+    assert [record.message for record in caplog.records] == [
+        "messages refused that name no task: 50"
+    ]
+
+
+async def test_a_doubled_hint_is_nothing_to_speak_of(
+    h: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    await h.hire()
+    task = await h.submit()
+    await receive(h)
+    await hint(h, task)
+    assert await receive(h) == []
+    assert h.measured('cueline_hints_refused_total{reason="unknown"}') == 0
+    assert not caplog.records
+
+
+async def test_a_forged_hint_brings_no_worker_a_task_of_a_queue_that_it_does_not_serve(
+    h: Harness,
+) -> None:
     task = await h.submit("print")
     await hint(h, task, task)
+    assert await receive(h) == []
+    assert await h.in_broker() == 0
+    assert h.measured('cueline_hints_refused_total{reason="misdirected"}') == 1
+    assert await h.task(task.id) == task
+    served = await h.hire("printer")
+    assert [claimed.id for claimed in await h.claim(served)] == [task.id]
+
+
+async def test_a_hint_with_a_forged_queue_or_priority_still_leads_to_its_task_once(
+    h: Harness,
+) -> None:
+    await h.hire("default", "printer")
+    task = await h.submit("print", priority=Priority.LOW)
+    forged = Message(task.id, "default", Priority.CRITICAL)
+    await h.broker.publish([forged, forged])
     assert [claimed.id for claimed in await receive(h)] == [task.id]
+    assert (await h.task(task.id)).spec == task.spec
+    assert await h.in_broker() == await h.in_broker("printer") == 0
 
 
 @pytest.mark.parametrize("state", [state for state in TaskState if state.ended])
@@ -174,7 +218,7 @@ async def test_a_claim_stands_although_the_message_cannot_be_acknowledged(h: Har
     h.broker.refusing = frozenset({"acknowledge"})
     [claimed] = await receive(h)
     assert claimed.id == task.id
-    h.broker.refusing = frozenset()
+    await h.broker_comes_back()
     h.clock.advance(31)
     assert await receive(h) == []
     assert await h.in_broker() == 0

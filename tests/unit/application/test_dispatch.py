@@ -5,18 +5,42 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import pairwise
 
-import pytest
-
 from cueline.application.tasks import Submission
-from cueline.domain.errors import Unavailable
 from cueline.domain.task import Priority, Task, TaskState
 from tests.doubles import NOW
+from tests.factories import a_step, a_workflow
 from tests.harness import Harness
 
 
 async def submit_many(h: Harness, count: int) -> list[Task]:
     """Submit tasks; answer them in order."""
     return [item.task for item in await h.app.submit([Submission("send", {})] * count)]
+
+
+# --- runs, in processes that dispatch nothing -----------------------------------------------------
+
+
+CHAIN = a_workflow(steps=[a_step("one"), a_step("two", after="one")])
+
+
+async def test_the_first_step_of_a_run_is_published_by_the_process_that_starts_it(
+    h: Harness,
+) -> None:
+    await h.hire(slots=4)
+    await Harness(beside=h).start(CHAIN)
+    assert await h.in_broker() == 1
+
+
+async def test_a_next_step_finds_the_room_that_other_processes_made(h: Harness) -> None:
+    worker = await h.hire(slots=1)
+    await h.start(CHAIN)
+    await submit_many(h, 1)  # now the window is full, as far as this process knows
+    other = Harness(beside=h)
+    step, task = await other.app.claim(worker, other.executor.names, 2, 0)
+    h.clock.advance(1)
+    await h.settle(await h.perform(step))
+    assert task.spec.origin is None
+    assert await h.in_broker() == 1
 
 
 # --- the window -----------------------------------------------------------------------------------
@@ -123,6 +147,16 @@ async def test_a_critical_task_overtakes_a_backlog(h: Harness) -> None:
     assert critical.id in {task.id for task in done}
 
 
+async def test_an_urgent_task_finds_room_in_a_window_full_of_less_urgent_ones(h: Harness) -> None:
+    worker = await h.hire(slots=2)
+    for priority in (Priority.LOW, Priority.NORMAL, Priority.CRITICAL):
+        await h.app.submit([Submission("send", {}, priority=priority)] * 9)
+    held = await h.broker.depths("default")
+    assert held == {Priority.LOW: 4, Priority.NORMAL: 4, Priority.CRITICAL: 4}
+    claimed = await h.claim(worker, limit=5)
+    assert [task.spec.priority for task in claimed] == [Priority.CRITICAL] * 4 + [Priority.NORMAL]
+
+
 async def test_of_a_batch_the_urgent_are_published_first(h: Harness) -> None:
     await h.hire(slots=1)
     batch = [Submission("send", {}, priority=Priority.LOW)] * 5
@@ -227,10 +261,9 @@ async def test_a_broker_that_does_not_answer_at_all_does_not_refuse_work(h: Harn
     h.clock.advance(2)
     h.broker.refusing = frozenset({"publish", "depth"})
     task = await h.submit()
-    h.clock.advance(5)
-    with pytest.raises(Unavailable):
-        await h.app.dispatch()
-    h.broker.refusing = frozenset()
+    assert (await h.app.dispatch()).count == 0
+    assert (await h.task(task.id)).dispatches == 0
+    await h.broker_comes_back()
     assert [done.id for done in await h.work()] == [task.id]
 
 
@@ -238,9 +271,9 @@ async def test_a_publish_that_fails_in_the_dispatcher_is_made_up_for(h: Harness)
     task = await h.submit()
     await h.hire()
     h.broker.refusing = frozenset({"publish"})
-    await h.app.dispatch()
-    h.broker.refusing = frozenset()
-    h.clock.advance(5)
+    assert (await h.app.dispatch()).count == 0
+    await h.broker_comes_back()
+    assert (await h.app.dispatch()).count == 1
     assert [done.id for done in await h.work()] == [task.id]
 
 

@@ -11,13 +11,14 @@ from cueline.application.ports.persistence import LogEntry
 from cueline.application.tasks import Submission
 from cueline.domain.attempt import AttemptOutcome
 from cueline.domain.errors import WorkerEvicted
+from cueline.domain.identifiers import TaskId
 from cueline.domain.json import Json
 from cueline.domain.retry import RetryPolicy
 from cueline.domain.task import TaskState
 from cueline.domain.worker import LEASE, WorkerState
 from cueline.domain.workflow.run import RunState
 from tests.doubles import NOW
-from tests.factories import a_step, a_task_id, a_worker, a_workflow
+from tests.factories import a_step, a_worker, a_workflow
 from tests.harness import Harness
 
 LEASE_SECONDS = LEASE.total_seconds()
@@ -47,10 +48,18 @@ async def test_a_heartbeat_tells_which_tasks_were_lost(h: Harness) -> None:
     kept, cancelled, settled = await h.claim()
     await h.app.tasks.cancel([cancelled.id])
     await h.settle(Released(settled))
-    unknown = a_task_id()
+    unknown = TaskId("019ca945-ffff-7000-8000-019ca945ffff")
     held = {task.id: task.version for task in (kept, cancelled, settled)} | {unknown: 2}
     beat = await h.app.workers.heartbeat(await h.worker(), held)
     assert beat.revoked == {cancelled.id, settled.id, unknown}
+
+
+async def test_a_heartbeat_tells_which_tasks_a_worker_holds_unknowingly(h: Harness) -> None:
+    for _ in range(2):
+        await h.submit()
+    known, stray = await h.claim()
+    beat = await h.app.workers.heartbeat(await h.worker(), {known.id: known.version})
+    assert (beat.revoked, beat.strays) == (frozenset(), (stray,))
 
 
 async def test_a_lapsed_worker_that_nobody_evicted_may_go_on(h: Harness) -> None:

@@ -75,5 +75,5 @@ async def test_what_arrived_before_the_bus_was_closed_can_still_be_read() -> Non
 async def test_subscribers_leave_nothing_behind() -> None:
     bus = MemoryEventBus()
     async with bus.subscribe(["a", "b"]):
-        assert bus._subscribers
-    assert not bus._subscribers
+        assert bus.is_watched
+    assert not bus.is_watched

@@ -60,7 +60,7 @@ class MemoryEntry(Entry):
         self.opened.append(options)
         self._fail()
         h = self.harness
-        queries = SteppedQueries(h.store, h.broker, h.bus, h.clock)
+        queries = SteppedQueries(h.store, h.link, h.bus, h.clock, h.metrics)
         queries.steps = self.steps
         yield replace(h.app, queries=queries)
 

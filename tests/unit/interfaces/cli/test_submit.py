@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -222,6 +223,15 @@ def test_waiting_for_a_task_that_is_cancelled_ends_badly(cli: CommandLine) -> No
     assert "was cancelled" in cli.text("submit", "send", "--wait", code=1)
 
 
+@pytest.fixture
+def listening_to_ctrl_c() -> Iterator[None]:
+    """SIGINT as at a terminal: a shell ignores it in what it starts in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listening_to_ctrl_c")
 def test_an_interrupted_wait_says_that_the_task_goes_on(cli: CommandLine) -> None:
     async def interrupt() -> None:
         signal.raise_signal(signal.SIGINT)

@@ -64,6 +64,7 @@ def test_every_endpoint_of_the_design_is_there() -> None:
         "POST /api/v1/runs/{run_id}/retry",
         "GET /health/live",
         "GET /health/ready",
+        "GET /metrics",
         "GET /",
     }
 

@@ -12,7 +12,7 @@ from cueline.domain.workflow.document import parse_workflow
 from cueline.domain.workflow.run import Run
 from cueline.interfaces.rest import create_api
 from cueline.interfaces.rest.edge import Pace
-from tests.harness import Harness
+from tests.harness import Harness, is_watched
 from tests.unit.interfaces.rest.client import Client
 from tests.unit.interfaces.rest.documents import an_order
 from tests.unit.interfaces.rest.stream import Told, following
@@ -203,9 +203,9 @@ async def test_a_client_that_goes_leaves_nothing_behind(api: FastAPI, harness: H
 
     async with following(api, events_of(run)) as stream:
         await stream.next()
-        assert harness.bus._subscribers
+        assert is_watched(harness)
 
-    assert not harness.bus._subscribers
+    assert not is_watched(harness)
     assert asyncio.all_tasks() == before
 
 

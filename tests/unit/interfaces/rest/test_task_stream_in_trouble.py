@@ -17,7 +17,7 @@ from cueline.domain.json import Json
 from cueline.domain.task import Task
 from cueline.interfaces.rest import create_api
 from cueline.interfaces.rest.edge import Pace
-from tests.harness import Harness
+from tests.harness import Harness, is_watched
 from tests.unit.interfaces.rest.stream import Told, comes_true, following
 
 LOOKING = Pace(look=0.005, heartbeat=3600)
@@ -139,9 +139,9 @@ async def test_a_client_that_goes_leaves_nothing_behind(api: FastAPI, harness: H
 
     async with following(api, events_of(task)) as stream:
         await stream.next()
-        assert harness.bus._subscribers
+        assert is_watched(harness)
 
-    assert not harness.bus._subscribers
+    assert not is_watched(harness)
     assert asyncio.all_tasks() == before
 
 
@@ -155,7 +155,7 @@ async def test_an_error_of_ours_ends_the_stream_and_leaves_nothing_behind(
         async with following(api, events_of(task)) as stream:
             await stream.next()
             harness.store.failing_read = RuntimeError("a bug")
-            await comes_true(lambda: not harness.bus._subscribers)
+            await comes_true(lambda: not harness.bus.is_watched)
 
     with pytest.raises(RuntimeError, match="a bug"):
         await follow()

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from cueline.application.context import Context, Snooze
+from cueline.application.intake import Hints
 from cueline.application.outcomes import Outcome, Succeeded
-from cueline.application.ports.broker import Delivery, Message
+from cueline.application.ports.broker import Message
 from cueline.application.ports.persistence import LogEntry
 from cueline.application.settle import Settled, SettleTasks
 from cueline.application.workers import Heartbeat, RecordLogs
@@ -247,10 +248,10 @@ def _refuse_the_line(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
             raise ValueError("a line that no store takes")
 
     async def picky_settle(
-        self: SettleTasks, outcomes: Sequence[Outcome], logs: Sequence[LogEntry] = ()
+        self: SettleTasks, outcomes: Sequence[Outcome], logs: Sequence[LogEntry] = (), *rest: Any
     ) -> Settled:
         check(logs)
-        return await settle(self, outcomes, logs)
+        return await settle(self, outcomes, logs, *rest)
 
     async def picky_record(self: RecordLogs, entries: Sequence[LogEntry]) -> None:
         check(entries)
@@ -410,13 +411,13 @@ async def test_both_results_of_a_task_that_was_claimed_twice_do_not_meet_in_one_
     batches: list[list[Task]] = []
 
     async def slow(
-        self: SettleTasks, outcomes: Sequence[Outcome], logs: Sequence[LogEntry] = ()
+        self: SettleTasks, outcomes: Sequence[Outcome], logs: Sequence[LogEntry] = (), *rest: Any
     ) -> Settled:
         if any(outcome.task.spec.name == "other" for outcome in outcomes):
             busy.set()
             await go_on.wait()
         batches.append([outcome.task for outcome in outcomes])
-        return await settle(self, outcomes, logs)
+        return await settle(self, outcomes, logs, *rest)
 
     attempts: list[int] = []
 
@@ -547,7 +548,7 @@ def _hint(task: Task) -> Message:
     return Message(task.id, task.spec.queue, task.spec.priority)
 
 
-async def test_an_eviction_in_the_turn_of_a_claim_leaves_no_slot_taken(shop: Workshop) -> None:
+async def test_a_cancellation_in_the_turn_of_a_claim_leaves_no_slot_taken(shop: Workshop) -> None:
     calls: list[str] = []
     shop.on("job", lambda: calls.append("job"))
     shop.on("other", lambda: "fine")
@@ -556,27 +557,32 @@ async def test_an_eviction_in_the_turn_of_a_claim_leaves_no_slot_taken(shop: Wor
         take = shop.h.app.claim.take
         [task] = [await shop.submit(run_at=shop.h.clock.now() + timedelta(minutes=1))]
 
-        async def evict_before_the_first_step(*args: Any) -> list[Task]:
+        async def cancel_before_the_first_step(*args: Any) -> list[Task]:
             claimed = await take(*args)
             if claimed and claimed[0].id == task.id:
                 # runs after the handlers' tasks were made, before their first step
                 held = running.loop._held
                 original = shop.h.app.claim.acknowledge
 
-                async def acknowledge(deliveries: Sequence[Delivery]) -> None:
+                async def acknowledge(hints: Hints) -> None:
                     shop.h.app.claim.acknowledge = original  # type: ignore[method-assign]
                     held[task.id].interrupt(held_module.Interruption.REVOKED)
-                    await original(deliveries)
+                    await shop.h.app.tasks.cancel([task.id])
+                    await original(hints)
 
                 shop.h.app.claim.acknowledge = acknowledge  # type: ignore[method-assign]
             return claimed
 
-        shop.h.app.claim.take = evict_before_the_first_step  # type: ignore[method-assign, assignment]
+        shop.h.app.claim.take = cancel_before_the_first_step  # type: ignore[method-assign, assignment]
         shop.h.clock.advance(60)
-        await shop.in_state(task, TaskState.RUNNING)
+        await shop.in_state(task, TaskState.CANCELLED)
         assert (await shop.ended(await shop.submit("other"))).output == "fine"
         assert calls == []
-        assert not running.loop._held
+
+        async def empty() -> bool:
+            return not running.loop._held
+
+        await until(empty)
 
 
 # --- trouble ------------------------------------------------------------------------------------
@@ -681,11 +687,11 @@ async def test_a_poison_outcome_does_not_hold_up_the_others(
     gate = Gate()
 
     async def picky(
-        self: SettleTasks, outcomes: Sequence[Outcome], logs: Sequence[LogEntry] = ()
+        self: SettleTasks, outcomes: Sequence[Outcome], logs: Sequence[LogEntry] = (), *rest: Any
     ) -> Settled:
         if any(out.task.id == poison.id and isinstance(out, Succeeded) for out in outcomes):
             raise ValueError("an output that no store takes")
-        return await settle(self, outcomes, logs)
+        return await settle(self, outcomes, logs, *rest)
 
     monkeypatch.setattr(SettleTasks, "__call__", picky)
     shop.on("job", gate.handler)
