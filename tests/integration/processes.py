@@ -88,18 +88,28 @@ class World:
                 stderr=log,
             )
 
+    def log(self, command: str = "serve") -> str:
+        """What processes that were started so have written."""
+        return (self.folder / f"{command}.log").read_text()
+
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator[tuple[subprocess.Popen[bytes], httpx2.AsyncClient]]:
-        """A service that is ready, and a client of its API; killed on leaving."""
+    async def running(self) -> AsyncIterator[tuple[subprocess.Popen[bytes], httpx2.AsyncClient]]:
+        """A service that begins, and a client of its API; killed on leaving."""
         process = self.start("serve")
         base = f"http://127.0.0.1:{self.port}/api/v1"
         try:
             async with httpx2.AsyncClient(base_url=base, timeout=PATIENCE) as client:
-                await self._wait_until_ready(process, client)
                 yield process, client
         finally:
             process.kill()
             await asyncio.to_thread(process.wait)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[tuple[subprocess.Popen[bytes], httpx2.AsyncClient]]:
+        """A service that is ready, and a client of its API; killed on leaving."""
+        async with self.running() as (process, client):
+            await self.until_ready(process, client)
+            yield process, client
 
     async def cli(self, *arguments: str, code: int = 0) -> Any:
         """What the command line answers with --json, in a process of its own."""
@@ -112,20 +122,51 @@ class World:
         )
         out, error = await process.communicate()
         assert process.returncode == code, error.decode()
-        return json.loads(out) if out else json.loads(error)
+        return json.loads(out or error.splitlines()[-1])  # warnings may come before the error
 
-    async def _wait_until_ready(
+    async def health(self, client: httpx2.AsyncClient) -> str:
+        """What the service says of itself: `ok`, `degraded`, or nothing while it cannot work."""
+        try:
+            answer = await client.get(f"http://127.0.0.1:{self.port}/health/ready")
+        except httpx2.TransportError:
+            return ""
+        return str(answer.json()["status"]) if answer.status_code == 200 else ""
+
+    async def figures(self, client: httpx2.AsyncClient) -> dict[str, float]:
+        """The service's metrics, by name and labels."""
+        answer = await client.get(f"http://127.0.0.1:{self.port}/metrics")
+        lines = (line for line in answer.text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+    async def until_ready(
         self, process: subprocess.Popen[bytes], client: httpx2.AsyncClient
     ) -> None:
+        """Return once the service can work; it must not end before."""
+
         async def ready() -> bool:
-            assert process.poll() is None, (self.folder / "serve.log").read_text()
-            try:
-                answer = await client.get(f"http://127.0.0.1:{self.port}/health/ready")
-            except httpx2.TransportError:
-                return False
-            return answer.status_code == 200
+            assert process.poll() is None, self.log()
+            return await self.health(client) != ""
 
         await until_async(ready)
+
+
+async def submit(
+    client: httpx2.AsyncClient, task: str, input: dict[str, Any], **options: Any
+) -> str:
+    """Submit a task, which must be accepted; its id."""
+    answer = await client.post("/tasks", json={"name": task, "input": input, **options})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+async def ended(client: httpx2.AsyncClient, *tasks: str, state: str = "succeeded") -> None:
+    """Return once all of these tasks have come to that state."""
+    for id in tasks:
+
+        async def has_ended(path: str = f"/tasks/{id}") -> bool:
+            return bool((await client.get(path)).json().get("state") == state)
+
+        await until_async(has_ended)
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy import create_engine
 
 from cueline.domain.errors import Unavailable
 from cueline.infrastructure.sql.schema import SCHEMA_VERSION
-from cueline.infrastructure.sql.store import SqliteStore
+from cueline.infrastructure.sql.sqlite.store import SqliteStore
 from cueline.infrastructure.sql.tables import metadata
 from tests.factories import a_task
 
@@ -116,7 +116,7 @@ async def test_stores_that_open_a_new_file_at_once_find_it_made_once(tmp_path: P
 OPENING = """
 import asyncio, sys
 from pathlib import Path
-from cueline.infrastructure.sql.store import SqliteStore
+from cueline.infrastructure.sql.sqlite.store import SqliteStore
 
 async def main():
     store = SqliteStore(Path(sys.argv[1]))

@@ -1,0 +1,302 @@
+"""One process's connection to the database: slow, breakable, and cut off when the process dies."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from types import TracebackType
+from typing import Any, Protocol, Self, cast
+
+from cueline.application.ports.capabilities import Reach, StoreCapabilities
+from cueline.application.ports.persistence import (
+    DefinitionRepository,
+    DueTask,
+    JournalRepository,
+    QueueRepository,
+    RunRepository,
+    Store,
+    TaskRepository,
+    UnitOfWork,
+    WorkerRepository,
+    WorkflowRepository,
+)
+from cueline.domain.errors import InvalidInput, Unavailable
+from cueline.domain.identifiers import TaskId
+from cueline.domain.task import Task
+from tests.simulation.database import Database, Isolation
+from tests.simulation.handlers import INDIGESTIBLE
+from tests.simulation.locks import Row
+
+WHOLE: Row = ("database",)
+
+LOCKED: dict[str, Callable[..., list[Row]]] = {
+    "tasks.add_many": lambda new: sorted(
+        [("task", each.id) for each in new]
+        + [("task key", each.spec.key) for each in new if each.spec.key is not None]
+    ),
+    "tasks.save_many": lambda changed: [("task", id) for id in sorted(each.id for each in changed)],
+    "tasks.set_dispatched": lambda handed: [("task", id) for id in sorted(handed)],
+    "runs.add_many": lambda new: sorted(
+        [("run", each.id) for each in new]
+        + [("run key", each.key) for each in new if each.key is not None]
+    ),
+    "runs.lock_many": lambda ids: [("run", id) for id in sorted(set(ids))],
+    "workflows.add": lambda flow: [("workflow", flow.name, flow.version)],
+    "queues.save": lambda queue: [("queue", queue.name)],
+    "workers.save": lambda worker, _lease: [("worker", worker.id)],
+}
+"""Which rows an operation locks, in which order, where writers run side by side."""
+
+CHANGES = {*LOCKED, "tasks.set_due"} - {"runs.lock_many"}
+"""What may be called where there is no transaction around it, and changes something."""
+
+
+class Line(Protocol):
+    """The way from a process to the database."""
+
+    async def travel(self, what: str) -> None:
+        """Take a while; raise `Unavailable` if the way is cut, and `Killed` in a dead process."""
+        ...
+
+    def breaks(self, what: str) -> bool:
+        """Whether this call is one of those that fail."""
+        ...
+
+
+class StoreConnection(Store):
+    """The store as one process reaches it."""
+
+    capabilities = StoreCapabilities(Reach.NETWORK, is_durable=True, joins_transactions=False)
+
+    def __init__(self, database: Database, line: Line) -> None:
+        self._database = database
+        self._line = line
+        self._open: dict[_Transaction, None] = {}
+
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    def write(self, *, durable: bool = True) -> UnitOfWork:
+        return _Transaction(self._database, self._line, self._open, writable=True)
+
+    def at_once(self) -> UnitOfWork:
+        if self._database.isolation is Isolation.ONE_WRITER:
+            return self.write()
+        return _AtOnce(self._database, self._line, self._open, writable=True)
+
+    def read(self) -> UnitOfWork:
+        return _Transaction(self._database, self._line, self._open, writable=False)
+
+    async def prepare_to_join(self, queues: Collection[str]) -> None:
+        """Nothing: there is no joining."""
+
+    def join(self, transaction: object, committed: Callable[[], None]) -> UnitOfWork:
+        raise InvalidInput("the simulated store takes part in no transaction")
+
+    def cut(self) -> None:
+        """Undo what is under way, as the server does when it finds the client gone."""
+        for transaction in list(self._open):
+            transaction.undo()
+
+
+class _Transaction(UnitOfWork):
+    tasks: TaskRepository
+    runs: RunRepository
+    workflows: WorkflowRepository
+    definitions: DefinitionRepository
+    queues: QueueRepository
+    workers: WorkerRepository
+    journal: JournalRepository
+
+    def __init__(
+        self, database: Database, line: Line, opened: dict[_Transaction, None], *, writable: bool
+    ) -> None:
+        self._database = database
+        self._line = line
+        self._opened = opened
+        self._writable = writable
+        self._inner = database.begin(writable=writable)
+
+    def __getattr__(self, name: str) -> Any:
+        """A repository, made when it is asked for: most transactions use one or two of them."""
+        repository = _Repository(self, name, getattr(self._inner, name))
+        setattr(self, name, repository)
+        return repository
+
+    async def __aenter__(self) -> Self:
+        await self._line.travel("begin")
+        _at_once(self._inner.__aenter__())
+        self._opened[self] = None
+        try:
+            if self._writable and self._database.isolation is Isolation.ONE_WRITER:
+                await self._database.locks.acquire(WHOLE, self)
+        except BaseException:
+            self.undo()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.undo()
+
+    async def commit(self) -> None:
+        await self._line.travel("commit")
+        self._require_open()
+        if self._line.breaks("before commit"):
+            self.undo()
+            raise Unavailable("the store", "the connection broke before the commit")
+        _at_once(self._inner.commit())
+        self.undo()  # nothing is left to undo: it gives the locks back
+        if self._line.breaks("after commit"):
+            raise Unavailable("the store", "the connection broke after the commit")
+        await self._line.travel("committed")
+
+    async def execute(
+        self,
+        name: str,
+        operation: Callable[..., Awaitable[Any]],
+        args: Sequence[Any],
+        waiting: bool = True,
+    ) -> Any:
+        """Have one statement carried out."""
+        await self._line.travel(name)
+        self._require_open()
+        return await self._carry_out(name, operation, args, waiting)
+
+    async def _carry_out(
+        self,
+        name: str,
+        operation: Callable[..., Awaitable[Any]],
+        args: Sequence[Any],
+        waiting: bool,
+    ) -> Any:
+        if name == "tasks.save_many" and any(map(_is_indigestible, args[0])):
+            raise ValueError("the store does not take this")
+        if self._database.isolation is Isolation.READ_COMMITTED:
+            if name == "tasks.due":
+                return await self._due(operation, *args)
+            if name == "tasks.set_due":
+                args = (await self._hold(args[0]), *args[1:])
+            if name == "tasks.save_many" and not waiting:
+                return await self._save_free(operation, *args)
+            for row in LOCKED[name](*args) if name in LOCKED else ():
+                await self._database.locks.acquire(row, self)
+                self._require_open()
+        return _at_once(cast("Coroutine[Any, Any, Any]", operation(*args)))
+
+    async def _due(
+        self, operation: Callable[..., Awaitable[list[DueTask]]], queue: str, now: Any, limit: int
+    ) -> list[DueTask]:
+        """What others have locked is passed over."""
+        found = await operation(queue, now, 1000)
+        free = await self._hold([due.id for due in found], limit)
+        return [due for due in found if due.id in free]
+
+    async def _save_free(
+        self, operation: Callable[..., Awaitable[set[TaskId]]], changed: Sequence[Task]
+    ) -> set[TaskId]:
+        """What others have locked counts as stale."""
+        free = await self._hold([task.id for task in changed])
+        stale = await operation([task for task in changed if task.id in free])
+        return stale | {task.id for task in changed if task.id not in free}
+
+    async def _hold(self, ids: Collection[TaskId], limit: int | None = None) -> set[TaskId]:
+        """Lock those that nobody else has locked, up to a limit in the order given."""
+        locks = self._database.locks
+        free = [id for id in ids if locks.is_free(("task", id), self)][:limit]
+        for id in free:
+            await locks.acquire(("task", id), self)
+        return set(free)
+
+    def undo(self) -> None:
+        """End the transaction, whatever its state."""
+        if self in self._opened:
+            del self._opened[self]
+            _at_once(self._inner.__aexit__(None, None, None))
+            self._database.locks.release(self)
+
+    def _require_open(self) -> None:
+        if self not in self._opened:
+            raise Unavailable("the store", "the server ended this transaction")
+
+
+class _AtOnce(_Transaction):
+    """No transaction: each statement is one of its own, begun and committed by the server."""
+
+    async def __aenter__(self) -> Self:
+        self._opened[self] = None
+        return self
+
+    async def commit(self) -> None:
+        self._require_open()
+
+    async def execute(
+        self,
+        name: str,
+        operation: Callable[..., Awaitable[Any]],
+        args: Sequence[Any],
+        waiting: bool = True,
+    ) -> Any:
+        await self._line.travel(name)
+        self._require_open()
+        changes = name in CHANGES
+        if changes and self._line.breaks("before commit"):
+            raise Unavailable("the store", "the connection broke before the commit")
+        repository, _, call = name.partition(".")
+        inner = self._database.begin(writable=True)
+        _at_once(inner.__aenter__())
+        try:
+            statement = getattr(getattr(inner, repository), call)
+            answer = await self._carry_out(name, statement, args, waiting)
+            if changes:
+                _at_once(inner.commit())
+        finally:
+            _at_once(inner.__aexit__(None, None, None))
+            self._database.locks.release(self)
+        if changes:
+            if self._line.breaks("after commit"):
+                raise Unavailable("the store", "the connection broke after the commit")
+            await self._line.travel("committed")
+        return answer
+
+    def undo(self) -> None:
+        """End it. What was done is done."""
+        if self._opened.pop(self, self) is None:
+            self._database.locks.release(self)
+
+
+class _Repository:
+    """Sends each operation of a repository down the line."""
+
+    def __init__(self, transaction: _Transaction, name: str, inner: object) -> None:
+        self._transaction = transaction
+        self._name = name
+        self._inner = inner
+
+    def __getattr__(self, operation: str) -> Callable[..., Awaitable[Any]]:
+        async def call(*args: Any, waiting: bool = True) -> Any:
+            statement = getattr(self._inner, operation)
+            name = f"{self._name}.{operation}"
+            return await self._transaction.execute(name, statement, args, waiting)
+
+        setattr(self, operation, call)
+        return call
+
+
+def _is_indigestible(task: Task) -> bool:
+    return isinstance(task.output, dict) and INDIGESTIBLE in task.output
+
+
+def _at_once(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run what the memory store does, which never waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value
+    raise RuntimeError("the memory store waited")
