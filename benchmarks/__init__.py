@@ -1,1 +1,1 @@
-"""How fast Cueline is on this machine: `make bench`."""
+"""How fast Cueline is on this machine, and its peers: `make bench`, `make bench-peers`."""

@@ -1,0 +1,1 @@
+"""Posting over HTTP: who posts, and the empty service that is the measure."""
