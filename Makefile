@@ -6,12 +6,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
+PEERS_VENV := .venv-peers
+PEERS := $(PEERS_VENV)/.installed
 
 # What may be given to single targets: make test TEST_ARGS="-k retry", make demo MAIL=down, ...
 SERVE_ARGS ?=
 DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
+CHAOS_ARGS ?=
+TABLE_ARGS ?=
 MAIL ?=
 UPGRADE ?=
 
@@ -23,7 +27,7 @@ TYPED = $(wildcard cueline tests examples benchmarks docs/*.py)
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 # ------------------------------------------------------------------------------------- installing
 # Exact versions, each with its hashes; nothing that is not in a lock file is fetched.
@@ -51,6 +55,12 @@ $(DEV): requirements-dev.lock pyproject.toml | $(BIN)/python
 	@$(PIP) install -qq --no-deps --no-build-isolation -e .
 	@touch $(RUNTIME) $@
 
+$(PEERS): benchmarks/peers.lock | $(BIN)/python
+	@echo "Installing the peers from benchmarks/peers.lock"
+	@$(BIN)/python -m venv --clear $(PEERS_VENV)
+	@$(PEERS_VENV)/bin/python -m pip --disable-pip-version-check --no-input install -qq --require-hashes -r $<
+	@touch $@
+
 $(BIN)/uv: | $(BIN)/python
 	@$(PIP) install -qq uv
 
@@ -71,14 +81,47 @@ demo: $(DEV) ## Run the invoice demo (MAIL=down: while mail is down)
 	@exec $(BIN)/python -m examples.invoices.demo $(if $(MAIL),--mail $(MAIL)) $(DEMO_ARGS)
 
 .PHONY: bench
-bench: $(RUNTIME) ## Measure the speed of this machine
+bench: $(RUNTIME) ## Measure how fast Cueline is here, on each store and broker (BENCH_ARGS=--help)
 	@exec $(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+.PHONY: bench-peers
+bench-peers: $(RUNTIME) $(PEERS) ## The same beside its peers, which get an environment of their own
+	@exec $(BIN)/python -m benchmarks --peers $(BENCH_ARGS)
 
 # --------------------------------------------------------------------------------------- checking
 
 .PHONY: test
 test: $(DEV) ## Run the tests that need no server and no browser
-	@$(BIN)/python -m pytest -m "not server and not browser" $(TEST_ARGS)
+	@$(BIN)/python -m pytest -m "not server and not browser and not simulation" $(TEST_ARGS)
+
+.PHONY: test-servers
+test-servers: $(DEV) ## Run those that need PostgreSQL, Redis or RabbitMQ (CONTRIBUTING.md)
+	@$(BIN)/python -m pytest -m "server and not hunt" $(TEST_ARGS)
+
+.PHONY: hunt
+hunt: $(DEV) ## Kill, freeze and cut off what runs on them, briefly (docs/simulation.md)
+	@$(BIN)/python -m pytest -m hunt $(TEST_ARGS)
+
+.PHONY: simulate
+simulate: $(DEV) ## Run 2,000 simulated worlds, and look for planted bugs (docs/simulation.md)
+	@$(BIN)/python -m pytest -m simulation $(TEST_ARGS)
+
+.PHONY: chaos
+chaos: chaos-worlds chaos-stores chaos-servers ## Hunt our own bugs for hours (docs/simulation.md)
+
+.PHONY: chaos-worlds
+chaos-worlds: $(DEV) ## 100,000 simulated worlds
+	@$(BIN)/python -m tests.simulation --planted all --seeds 0-200
+	@$(BIN)/python -m tests.simulation $(or $(CHAOS_ARGS),--seeds 0-100000)
+
+.PHONY: chaos-stores
+chaos-stores: $(DEV) ## 20,000 examples of the same operations on three stores; a long fuzz of the API
+	@CUELINE_EXAMPLES=20000 $(BIN)/python -m pytest --timeout 36000 tests/integration/test_three_stores.py
+	@CUELINE_FUZZ=2000 $(BIN)/python -m pytest --timeout 36000 tests/unit/interfaces/rest/test_fuzz.py
+
+.PHONY: chaos-servers
+chaos-servers: $(DEV) ## The long table of faults: workers and servers that are killed, frozen, cut off
+	@$(BIN)/python -m tests.chaos $(or $(TABLE_ARGS),--long)
 
 .PHONY: check
 check: lint format-check types imports docs-check ## Run every check that is not a test
@@ -123,9 +166,10 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --group build --universal --pytho
 lock: | $(BIN)/uv ## Remake the lock files (UPGRADE=1: with the newest versions)
 	@$(COMPILE) --output-file requirements.lock
 	@$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(subst pyproject.toml --group build,benchmarks/peers.in,$(COMPILE)) --output-file benchmarks/peers.lock
 
 .PHONY: clean
 clean: ## Remove .venv and everything that was built or cached
-	@rm -rf $(VENV) build dist cueline.egg-info htmlcov .coverage .coverage.* \
+	@rm -rf $(VENV) $(PEERS_VENV) build dist cueline.egg-info htmlcov .coverage .coverage.* \
 		.hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
