@@ -94,6 +94,10 @@ bench-peers: $(RUNTIME) $(PEERS) ## The same beside its peers, which get an envi
 test: $(DEV) ## Run the tests that need no server and no browser
 	@$(BIN)/python -m pytest -m "not server and not browser and not simulation" $(TEST_ARGS)
 
+.PHONY: test-unit
+test-unit: $(DEV) ## Run those of the domain, the use cases and the memory adapters: seconds
+	@$(BIN)/python -m pytest tests/unit/domain tests/unit/application tests/unit/infrastructure/memory $(TEST_ARGS)
+
 .PHONY: test-servers
 test-servers: $(DEV) ## Run those that need PostgreSQL, Redis or RabbitMQ (CONTRIBUTING.md)
 	@$(BIN)/python -m pytest -m "server and not hunt" $(TEST_ARGS)

@@ -18,7 +18,7 @@ from cueline.domain.failure import Failure
 from cueline.domain.identifiers import Purpose
 from cueline.domain.json import Json
 from cueline.domain.workflow.compensation import undo_order
-from cueline.domain.workflow.expression import render, render_object
+from cueline.domain.workflow.expression import Scope, render, render_object
 from cueline.domain.workflow.messages import (
     Begin,
     CancelRun,
@@ -33,7 +33,15 @@ from cueline.domain.workflow.messages import (
     TaskSucceeded,
     WithdrawTasks,
 )
-from cueline.domain.workflow.run import Run, RunEvent, RunState, StepEvent, StepRun, StepState
+from cueline.domain.workflow.run import (
+    Run,
+    RunEvent,
+    RunState,
+    StepEvent,
+    StepRun,
+    StepState,
+    scope_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,45 +63,69 @@ def advance(run: Run, event: RunInput, now: datetime) -> Advance:
 
 
 class _Advancing:
-    """One call of `advance`: the run as it is being changed, and what has been gathered so far."""
+    """One call of `advance`: the run as it is being changed, and what has been gathered so far.
+
+    The steps are copied once, however many of them an event changes.
+    """
 
     def __init__(self, run: Run, now: datetime) -> None:
         self.before = run
-        self.run = run
+        self.workflow = run.workflow
         self.now = now
+        self.state = run.state
+        self.steps = dict(run.steps)
+        self.active = run.active
+        self.remaining = run.remaining
+        self.completions = run.completions
+        self.cancelled = run.cancelled
+        self.output = run.output
+        self.failure = run.failure
+        self.ended_at = run.ended_at
         self.commands: list[Command] = []
         self.facts: list[Event] = []
+        self._visible: Scope | None = None
 
     def take(self, event: RunInput) -> Advance:
         match event:
             case Begin():
-                self._fact("run.started", {"workflow": self.run.workflow.name})
-                self._start_ready(self.run.workflow.needs)
+                self._fact("run.started", {"workflow": self.workflow.name})
+                self._start_ready(self.workflow.needs)
             case TaskSucceeded() | TaskFailed() | TaskCancelled():
                 if not self._awaits(event.step, event.purpose):
-                    return Advance(self.run)
+                    return Advance(self.before)
                 self._take_report(event)
             case PauseRun():
                 self._move(RunEvent.PAUSE)
             case ResumeRun():
                 self._move(RunEvent.RESUME)
-                self._go_on(self.run.workflow.needs)
+                self._go_on(self.workflow.needs, self._first_broken())
             case CancelRun():
                 self._cancel()
             case RetryRun():
                 self._retry()
-        run = changed(
-            self.run,
+        return Advance(self._after(), tuple(self.commands), tuple(self.facts))
+
+    def _after(self) -> Run:
+        return changed(
+            self.before,
             version=self.before.version + 1,
             events=self.before.events + len(self.facts),
+            state=self.state,
+            steps=self.steps,
+            active=self.active,
+            remaining=self.remaining,
+            completions=self.completions,
+            cancelled=self.cancelled,
+            output=self.output,
+            failure=self.failure,
+            ended_at=self.ended_at,
         )
-        return Advance(run, tuple(self.commands), tuple(self.facts))
 
     # --- reports of tasks -------------------------------------------------------------------------
 
     def _awaits(self, step: str, purpose: Purpose) -> bool:
         expected = StepState.RUNNING if purpose is Purpose.WORK else StepState.COMPENSATING
-        return step in self.run.steps and self.run.steps[step].state is expected
+        return step in self.steps and self.steps[step].state is expected
 
     def _take_report(self, event: TaskSucceeded | TaskFailed | TaskCancelled) -> None:
         if event.purpose is Purpose.UNDO:
@@ -101,18 +133,15 @@ class _Advancing:
             return
         match event:
             case TaskSucceeded():
-                completions = self.run.completions + 1
+                self.completions += 1
                 self._step(
-                    event.step, StepEvent.SUCCEED, output=event.output, completed=completions
+                    event.step, StepEvent.SUCCEED, output=event.output, completed=self.completions
                 )
-                self.run = changed(self.run, completions=completions)
-                self._go_on(self.run.workflow.dependents[event.step])
+                self._go_on(self.workflow.dependents[event.step])
             case TaskFailed():
-                self._step(event.step, StepEvent.FAIL, failure=event.failure)
-                self._go_on(())
+                self._go_on((), self._step(event.step, StepEvent.FAIL, failure=event.failure))
             case TaskCancelled():
-                self._step(event.step, StepEvent.CANCEL)
-                self._go_on(())
+                self._go_on((), self._step(event.step, StepEvent.CANCEL))
 
     def _take_undo_report(self, event: TaskSucceeded | TaskFailed | TaskCancelled) -> None:
         match event:
@@ -129,32 +158,37 @@ class _Advancing:
 
     def _cancel(self) -> None:
         self._move(RunEvent.CANCEL)
-        self.run = changed(self.run, cancelled=True)
+        self.cancelled = True
         self._withdraw(running=True)
         self._go_on(())
 
     def _retry(self) -> None:
-        undoing = self.run.state is RunState.COMPENSATION_FAILED
-        self.run = changed(self.run, ended_at=None, failure=self.run.failure if undoing else None)
+        undoing = self.state is RunState.COMPENSATION_FAILED
+        self.ended_at = None
+        self.failure = self.failure if undoing else None
         self._move(RunEvent.RETRY)
         if undoing:
             self._undo(self._with_state(StepState.COMPENSATION_FAILED)[0])
             return
-        for name in [step.name for step in self.run.steps.values() if step.is_broken]:
+        for name in [step.name for step in self.steps.values() if step.is_broken]:
             self._step(name, StepEvent.RESET)
-        self._go_on(self.run.workflow.needs)
+        self._go_on(self.workflow.needs)
 
     # --- what follows -----------------------------------------------------------------------------
 
-    def _go_on(self, candidates: Iterable[str]) -> None:
-        """Do what the state of the run calls for; `candidates` are the steps that may be ready."""
-        if self.run.state is RunState.RUNNING:
-            self._start_ready(candidates)
-        if self.run.state is RunState.COMPENSATING and self.run.active == 0:
+    def _go_on(self, candidates: Iterable[str], broken: StepRun | None = None) -> None:
+        """Do what the state of the run calls for.
+
+        `candidates` are the steps that may be ready, `broken` is one that ended without its
+        effect. A run that is not paused compensates as soon as there is one, so nobody has to
+        look for others, except when a paused run goes on.
+        """
+        if self.state is RunState.RUNNING:
+            self._start_ready(candidates, broken)
+        if self.state is RunState.COMPENSATING and self.active == 0:
             self._compensate()
 
-    def _start_ready(self, candidates: Iterable[str]) -> None:
-        broken = self._first_broken()
+    def _start_ready(self, candidates: Iterable[str], broken: StepRun | None = None) -> None:
         for name in candidates:
             if broken is not None:
                 break
@@ -162,22 +196,21 @@ class _Advancing:
                 broken = self._start(name)
         if broken is not None:
             self._begin_compensation(broken)
-        elif self.run.remaining == 0:
+        elif self.remaining == 0:
             self._complete()
 
     def _first_broken(self) -> StepRun | None:
-        return next((step for step in self.run.steps.values() if step.is_broken), None)
+        return next((step for step in self.steps.values() if step.is_broken), None)
 
     def _is_ready(self, name: str) -> bool:
-        steps = self.run.steps
-        return steps[name].state is StepState.WAITING and all(
-            steps[needed].is_done for needed in self.run.workflow.needs[name]
+        return self.steps[name].state is StepState.WAITING and all(
+            self.steps[needed].is_done for needed in self.workflow.needs[name]
         )
 
     def _start(self, name: str) -> StepRun | None:
         """Start a step; answer it as broken if its input cannot be made."""
         try:
-            rendered = render_object(self.run.workflow.by_name[name].input, self.run.scope)
+            rendered = render_object(self.workflow.by_name[name].input, self._scope())
         except ExpressionError as error:
             return self._step(name, StepEvent.FAIL, failure=Failure.of(error))
         started = self._step(name, StepEvent.START)
@@ -186,11 +219,10 @@ class _Advancing:
 
     def _complete(self) -> None:
         try:
-            output = render(self.run.workflow.output, self.run.scope)
+            self.output = render(self.workflow.output, self._scope())
         except ExpressionError as error:
             self._compensate_for(Failure.of(error))
             return
-        self.run = changed(self.run, output=output)
         self._end(RunEvent.COMPLETE)
 
     def _begin_compensation(self, broken: StepRun) -> None:
@@ -199,7 +231,7 @@ class _Advancing:
         )
 
     def _compensate_for(self, failure: Failure) -> None:
-        self.run = changed(self.run, failure=failure)
+        self.failure = failure
         self._move(RunEvent.COMPENSATE)
         self._withdraw(running=False)
         self._go_on(())
@@ -214,10 +246,10 @@ class _Advancing:
         if self._with_state(StepState.COMPENSATION_FAILED):
             self._end(RunEvent.FAIL_COMPENSATION)
             return
-        left = undo_order(self.run.steps, self.run.workflow.by_name)
+        left = undo_order(self.steps, self.workflow.by_name)
         if left:
-            self._undo(self.run.steps[left[0]])
-        elif self.run.cancelled:
+            self._undo(self.steps[left[0]])
+        elif self.cancelled:
             self._end(RunEvent.END_CANCELLED)
         elif self._with_state(StepState.COMPENSATED):
             self._end(RunEvent.END_COMPENSATED)
@@ -225,11 +257,11 @@ class _Advancing:
             self._end(RunEvent.FAIL)
 
     def _undo(self, step: StepRun) -> None:
-        compensate = self.run.workflow.by_name[step.name].compensate
+        compensate = self.workflow.by_name[step.name].compensate
         if compensate is None:
             return
         try:
-            rendered = render_object(compensate.input, self.run.scope)
+            rendered = render_object(compensate.input, self._scope())
         except ExpressionError as error:
             self._step(step.name, StepEvent.FAIL_UNDO, failure=Failure.of(error))
             self._compensate()
@@ -241,16 +273,20 @@ class _Advancing:
 
     # --- moves ------------------------------------------------------------------------------------
 
+    def _scope(self) -> Scope:
+        if self._visible is None:
+            self._visible = scope_of(self.before.input, self.steps)
+        return self._visible
+
     def _with_state(self, state: StepState) -> list[StepRun]:
-        return [step for step in self.run.steps.values() if step.state is state]
+        return [step for step in self.steps.values() if step.state is state]
 
     def _move(self, event: RunEvent) -> None:
-        state = self.run.after(event)
-        self.run = changed(self.run, state=state)
-        self._fact(f"run.{state}", self._error(self.run.failure))
+        self.state = self.before.after(event, self.state)
+        self._fact(f"run.{self.state}", self._error(self.failure))
 
     def _end(self, event: RunEvent) -> None:
-        self.run = changed(self.run, ended_at=self.now)
+        self.ended_at = self.now
         self._move(event)
 
     def _step(
@@ -262,45 +298,47 @@ class _Advancing:
         completed: int | None = None,
         failure: Failure | None = None,
     ) -> StepRun:
-        before = self.run.steps[name]
-        change = _CHANGES.get(event)
-        after = changed(before, state=before.after(event))
-        if change is not None:
-            after = change(after, self.now)
+        before = self.steps[name]
+        changes: dict[str, object] = {"state": before.after(event)}
+        if (remembered := _REMEMBERED.get(event)) is not None:
+            changes |= remembered(before, self.now)
         if completed is not None:
-            after = changed(after, output=output, completed=completed)
+            changes |= {"output": output, "completed": completed}
+            self._visible = None
         if failure is not None:
-            after = changed(after, failure=failure)
-        self.run = self.run.with_step(after)
+            changes["failure"] = failure
+        after = self.steps[name] = changed(before, **changes)
+        self.active += after.in_flight - before.in_flight
+        self.remaining += before.is_done - after.is_done
         self._fact(f"step.{_PAST[event]}", {"step": name, **self._error(failure)})
         return after
 
     def _fact(self, type: str, data: Mapping[str, Json]) -> None:
         sequence = self.before.events + len(self.facts) + 1
-        self.facts.append(Event(Subject.RUN, self.run.id, sequence, type, self.now, data))
+        self.facts.append(Event(Subject.RUN, self.before.id, sequence, type, self.now, data))
 
     @staticmethod
     def _error(failure: Failure | None) -> dict[str, Json]:
         return {} if failure is None else {"error": failure.summary}
 
 
-def _began(step: StepRun, now: datetime) -> StepRun:
-    return changed(step, starts=step.starts + 1, started_at=now, ended_at=None)
+def _began(step: StepRun, now: datetime) -> dict[str, object]:
+    return {"starts": step.starts + 1, "started_at": now, "ended_at": None}
 
 
-def _ended(step: StepRun, now: datetime) -> StepRun:
-    return changed(step, ended_at=now)
+def _ended(_step: StepRun, now: datetime) -> dict[str, object]:
+    return {"ended_at": now}
 
 
-def _reset(step: StepRun, _now: datetime) -> StepRun:
-    return changed(step, started_at=None, ended_at=None, failure=None)
+def _reset(_step: StepRun, _now: datetime) -> dict[str, object]:
+    return {"started_at": None, "ended_at": None, "failure": None}
 
 
-def _undo_began(step: StepRun, _now: datetime) -> StepRun:
-    return changed(step, undo_starts=step.undo_starts + 1, failure=None)
+def _undo_began(step: StepRun, _now: datetime) -> dict[str, object]:
+    return {"undo_starts": step.undo_starts + 1, "failure": None}
 
 
-_CHANGES: Mapping[StepEvent, Callable[[StepRun, datetime], StepRun]] = {
+_REMEMBERED: Mapping[StepEvent, Callable[[StepRun, datetime], dict[str, object]]] = {
     StepEvent.START: _began,
     StepEvent.SUCCEED: _ended,
     StepEvent.FAIL: _ended,

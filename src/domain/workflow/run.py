@@ -12,7 +12,6 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
-from cueline.domain.copying import changed
 from cueline.domain.errors import IllegalTransition
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import RunId
@@ -222,15 +221,8 @@ class Run:
 
     @property
     def scope(self) -> Scope:
-        """What the expressions of the workflow can see at this point.
-
-        The outputs of steps that are being undone, or are undone, stay visible: an earlier undo
-        may refer to them.
-        """
-        return Scope(
-            self.input,
-            {step.name: step.output for step in self.steps.values() if step.completed is not None},
-        )
+        """What the expressions of the workflow can see at this point."""
+        return scope_of(self.input, self.steps)
 
     def asks_the_same_as(self, other: Run) -> bool:
         """Whether a repeated key stands for a repeated request.
@@ -242,19 +234,20 @@ class Run:
             return False
         return mine.version != theirs.version or same_workflow(mine, theirs)
 
-    def after(self, event: RunEvent) -> RunState:
-        """The state that the event leads to, or `IllegalTransition`."""
+    def after(self, event: RunEvent, state: RunState | None = None) -> RunState:
+        """The state that the event leads to, from this one or `state`, or `IllegalTransition`."""
+        state = state or self.state
         try:
-            return RUN_TRANSITIONS[self.state][event]
+            return RUN_TRANSITIONS[state][event]
         except KeyError:
-            raise IllegalTransition("run", self.id, self.state, event) from None
+            raise IllegalTransition("run", self.id, state, event) from None
 
-    def with_step(self, step: StepRun) -> Run:
-        """This run with one of its steps replaced and the counters kept true."""
-        before = self.steps[step.name]
-        return changed(
-            self,
-            steps={**self.steps, step.name: step},
-            active=self.active + step.in_flight - before.in_flight,
-            remaining=self.remaining + before.is_done - step.is_done,
-        )
+
+def scope_of(input: Json, steps: Mapping[str, StepRun]) -> Scope:
+    """What expressions can see when the steps of a run are in these states.
+
+    The outputs of steps that are being undone, or are undone, stay visible: an earlier undo may
+    refer to them.
+    """
+    outputs = {step.name: step.output for step in steps.values() if step.completed is not None}
+    return Scope(input, outputs)

@@ -6,6 +6,9 @@ import pytest
 
 from cueline.application import link
 from tests.harness import Harness
+from tests.virtual_time import pytest_asyncio_loop_factories
+
+__all__ = ["pytest_asyncio_loop_factories"]
 
 
 @pytest.fixture(autouse=True)
