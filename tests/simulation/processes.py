@@ -169,7 +169,9 @@ class Process:
             self.world.count("request given up")
             task.cancel()
             await asyncio.wait([task])
-        return None if task.cancelled() or self.is_dead else cast("T", task.result())
+        if task.cancelled() or (task.exception() is not None and self.is_dead):
+            return None  # the dead tell nobody how their last request ended
+        return None if self.is_dead else cast("T", task.result())
 
     def stop(self) -> None:
         """Have it end in order."""
