@@ -33,6 +33,10 @@ STEADY = timedelta(seconds=0.25)
 seldom, and a claim looks for itself."""
 
 
+PASSES_BETWEEN_LOOKS = 10
+"""How many passes the dispatcher makes through a backlog before it looks for other queues."""
+
+
 class Window:
     """How many more messages each queue may be given: none while the broker does not answer.
 
@@ -256,20 +260,35 @@ class DispatchTasks:
         self._due = due
         self._window = window
         self._outlet = outlet
+        self._going_on: frozenset[str] = frozenset()  # queues that gave something the last time
+        self._passes = 0  # since all queues were looked at
 
     async def __call__(self) -> Dispatched:
         """Make one pass; none while the broker is away, as the workers then help themselves."""
         if not self._broker.answers():
             return Dispatched(0, None)
-        queues = await self._due.queues()
+        queues = await self._queues()
         self._outlet.behind = bool(queues)
         if not queues:
             return Dispatched(0, await self._due.next())
         await self._window.look(queues)
         messages = await self._take(queues)
+        self._going_on = frozenset(message.queue for message in messages)
         if messages and await self._outlet.send(messages):
             return Dispatched(len(messages), None, waiting=True)
         return Dispatched(0, await self._due.next(), waiting=True)
+
+    async def _queues(self) -> Collection[str]:
+        """In which queues something is due; where something was, there is likely to be more.
+
+        To see that nothing is due costs most where a backlog was just taken from: a look over all
+        queues reads the places of what has gone, and is not made on every pass.
+        """
+        self._passes += 1
+        if self._going_on and self._passes < PASSES_BETWEEN_LOOKS:
+            return self._going_on
+        self._passes = 0
+        return await self._due.queues()
 
     async def _take(self, queues: Collection[str]) -> list[Message]:
         """Take what there is room for. A crash before it is sent costs a recovery delay."""
