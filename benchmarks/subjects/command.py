@@ -33,7 +33,7 @@ UNABLE = 3
 """The exit status that tells the harness: this system has no such thing."""
 
 _POLL = 0.005
-"""Between two looks at whether a probe has ended, in seconds. Looking does not decide the figure, but
+"""Between two looks at whether a probe has ended, in seconds. Looking does not make the figure, but
 disturbs it: at 0.5 ms a system that waits for a disk took twice as long."""
 _PATIENCE = 30.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,35 @@ from dataclasses import dataclass
 import pytest
 
 Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+class Planting(pytest.MonkeyPatch):  # type: ignore[misc]  # final only for type checkers
+    """Puts in another function only if that can be called in the same way.
+
+    One that cannot would be found, too, but for the wrong reason.
+    """
+
+    def setattr(self, target: object, name: str, value: object) -> None:  # type: ignore[override]
+        """Replace an attribute, as pytest's own does."""
+        genuine = getattr(target, name)
+        if inspect.isfunction(value) and not _takes(value) >= _takes(genuine):
+            raise TypeError(f"{name} must take what the genuine one takes: {_takes(genuine)}")
+        super().setattr(target, name, value)
+
+
+class _Anything(frozenset[str]):
+    """What is taken by a function that passes on whatever it is given."""
+
+    def __ge__(self, other: object) -> bool:
+        return True
+
+
+def _takes(function: Callable[..., object]) -> frozenset[str]:
+    """What a function takes, by name; a leading underscore only says that it is not used."""
+    parameters = inspect.signature(function).parameters
+    if any(each.kind is each.VAR_POSITIONAL for each in parameters.values()):
+        return _Anything()
+    return frozenset(name.lstrip("_") for name in parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +52,12 @@ class Mistake:
     @contextmanager
     def planted(self) -> Iterator[None]:
         """While it lasts, the mistake is made."""
-        with pytest.MonkeyPatch.context() as patch:
+        patch = Planting()
+        try:
             self.plant(patch)
             yield
+        finally:
+            patch.undo()
 
 
 REGISTERED: dict[str, Mistake] = {}

@@ -103,10 +103,10 @@ def undone_without_having_been_done(patch: pytest.MonkeyPatch) -> None:
 def undone_beside_what_still_runs(patch: pytest.MonkeyPatch) -> None:
     """Compensation does not wait for the steps that are under way."""
 
-    def go_on(self: Any, candidates: Iterable[str]) -> None:
-        if self.run.state is RunState.RUNNING:
-            self._start_ready(candidates)
-        if self.run.state is RunState.COMPENSATING:
+    def go_on(self: Any, candidates: Iterable[str], broken: StepRun | None = None) -> None:
+        if self.state is RunState.RUNNING:
+            self._start_ready(candidates, broken)
+        if self.state is RunState.COMPENSATING:
             self._compensate()
 
     patch.setattr(advancing._Advancing, "_go_on", go_on)
@@ -117,9 +117,9 @@ def a_paused_run_goes_on(patch: pytest.MonkeyPatch) -> None:
     """A run that is paused starts what becomes ready; it only cannot end."""
     genuine = advancing._Advancing._go_on
 
-    def go_on(self: Any, candidates: Iterable[str]) -> None:
-        genuine(self, candidates)
-        if self.run.state is RunState.PAUSED and self._first_broken() is None:
+    def go_on(self: Any, candidates: Iterable[str], broken: StepRun | None = None) -> None:
+        genuine(self, candidates, broken)
+        if self.state is RunState.PAUSED and self._first_broken() is None:
             for name in candidates:
                 if self._is_ready(name):
                     self._start(name)
