@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 from cueline.application.catalogue import Catalogue
 from cueline.application.changes import Announcer, Changes
@@ -42,6 +43,10 @@ class RunReport:
 
     run_id: RunId
     event: RunInput
+
+
+StepStart: TypeAlias = tuple[Run, StartTask]
+"""A step that is to be started, and the run as it then stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +86,15 @@ class RunAdvancer:
         reports: Sequence[RunReport],
         now: datetime,
         changes: Changes,
-        taker: Taker | None = None,
-    ) -> None:
+    ) -> list[StepStart]:
         """Feed the reports to their runs, which `runs` holds locked; leave the new runs in `runs`.
 
-        The caller stores the runs. Tasks, attempts and history are written here.
+        The caller stores the runs, and then has `start` do what this answers. History, and what
+        becomes of the tasks that a run withdraws, are written here.
         """
         pending = deque(reports)
         facts: list[Event] = []
-        starts: list[tuple[Run, StartTask]] = []
+        starts: list[StepStart] = []
         while pending:
             withdrawals: list[tuple[RunId, WithdrawTasks]] = []
             while pending:
@@ -106,9 +111,9 @@ class RunAdvancer:
                         starts.append((step.run, command))
             for run_id, withdrawal in withdrawals:
                 pending.extend(await self._withdraw(uow, run_id, withdrawal, now, changes, starts))
-        await self._start(uow, starts, now, changes, taker)
         await uow.runs.append_history(facts)
         changes.facts.extend(facts)
+        return starts
 
     async def first_queues(self, workflows: Iterable[Workflow]) -> set[str]:
         """The queues to which the first tasks of a run of these workflows go."""
@@ -136,14 +141,15 @@ class RunAdvancer:
 
     # --- starting ---------------------------------------------------------------------------------
 
-    async def _start(
+    async def start(
         self,
         uow: UnitOfWork,
-        starts: Sequence[tuple[Run, StartTask]],
+        starts: Sequence[StepStart],
         now: datetime,
         changes: Changes,
-        taker: Taker | None,
+        taker: Taker | None = None,
     ) -> None:
+        """Store the tasks of steps that start; the `taker` claims those that it takes along."""
         if not starts:
             return
         fresh: list[Task] = []
@@ -218,7 +224,7 @@ class RunAdvancer:
         command: WithdrawTasks,
         now: datetime,
         changes: Changes,
-        starts: list[tuple[Run, StartTask]],
+        starts: list[StepStart],
     ) -> list[RunReport]:
         """Cancel tasks of a run; answer a report for each that will not report by itself.
 

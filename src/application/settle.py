@@ -129,8 +129,9 @@ class SettleTasks:
             and (report := _report(task)) is not None
         ]
         if reports:
-            await self._advancer.advance(uow, runs, reports, now, changes, taker)
+            starts = await self._advancer.advance(uow, runs, reports, now, changes)
             await uow.runs.save_many([runs[id] for id in sorted({r.run_id for r in reports})])
+            await self._advancer.start(uow, starts, now, changes, taker)
 
 
 def _stands_alone(outcome: Outcome) -> bool:

@@ -148,11 +148,11 @@ class StartRuns:
         async with self._store.write() as uow:
             holders = await self._holders(uow, wanted)
             runs = {run.id: run for run in wanted if holders[run.id].id == run.id}
-            await self._advancer.advance(
-                uow, runs, [RunReport(id, Begin()) for id in runs], now, changes
-            )
+            begun = [RunReport(id, Begin()) for id in runs]
+            starts = await self._advancer.advance(uow, runs, begun, now, changes)
             if len(await uow.runs.add_many(list(runs.values()))) < len(runs):
                 return None
+            await self._advancer.start(uow, starts, now, changes)
             await uow.commit()
         await self._announcer.announce(changes)
         return [
@@ -223,8 +223,10 @@ class SteerRuns:
             runs = {run.id: run for run in await uow.runs.lock_many([id])}
             if id not in runs:
                 raise NotFound("run", id)
-            await self._advancer.advance(uow, runs, [RunReport(id, event)], now, changes)
+            reports = [RunReport(id, event)]
+            starts = await self._advancer.advance(uow, runs, reports, now, changes)
             await uow.runs.save_many([runs[id]])
+            await self._advancer.start(uow, starts, now, changes)
             await uow.commit()
         await self._announcer.announce(changes)
         return runs[id]

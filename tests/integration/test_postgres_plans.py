@@ -126,7 +126,7 @@ async def test_no_reader_goes_through_all_tasks(history: str, mode: str) -> None
 async def test_writers_find_row_by_row_in_the_order_given(
     history: str, mode: str, *, alike: bool
 ) -> None:
-    async with connected(history, plan_cache_mode=mode, **ROW_BY_ROW) as connection:
+    async with connected(history, **{**ROW_BY_ROW, "plan_cache_mode": mode}) as connection:
         plans = {name: await plan(connection, *compiled(each)) for name, each in WRITING.items()}
         many = {
             name: await plan(connection, *batch(*each, alike=alike))

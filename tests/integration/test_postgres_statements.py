@@ -105,19 +105,26 @@ async def test_tasks_cost_five_statements_however_many_they_are(
     assert len(tasks) == count
 
 
-async def test_the_next_step_of_a_run_is_settled_added_and_claimed_in_ten_statements(
+async def test_the_next_step_of_a_run_is_settled_added_and_claimed_in_seven_statements(
     shop: App, application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = await application.workers.register("worker", [DEFAULT_QUEUE], MANY)
     with counted(monkeypatch) as sent:
         started = await application.start.one(Start(shop.workflows[0], {}))
-    assert sent == ["BEGIN", *["INSERT"] * 4, "COMMIT"]
+    assert sent == ["BEGIN", "WITH", "WITH", "COMMIT"]
     [first] = (await application.queries.run(started.run.id)).tasks.values()
     [first] = await claimed(application, worker, [first])
     with counted(monkeypatch) as sent:
         [second] = await settled(application, worker, [first])
-    changes = ["UPDATE", "SELECT", "INSERT", "INSERT", "UPDATE", "INSERT"]
-    assert sent == ["BEGIN", "SELECT", "SELECT", *changes, "COMMIT"]
+    assert sent == ["BEGIN", "SELECT", "SELECT", "UPDATE", "SELECT", "WITH", "COMMIT"]
     with counted(monkeypatch) as sent:
         await settled(application, worker, [second])
-    assert sent == ["BEGIN", "SELECT", "SELECT", "UPDATE", "INSERT", "UPDATE", "INSERT", "COMMIT"]
+    assert sent == ["BEGIN", "SELECT", "SELECT", "UPDATE", "WITH", "COMMIT"]
+
+
+async def test_large_batches_are_written_one_by_one_in_the_forms_that_suit_each(
+    shop: App, application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with counted(monkeypatch) as sent:
+        await application.start([Start(shop.workflows[0], {}) for _ in range(MANY)])
+    assert sent == ["BEGIN", *["INSERT"] * 4, "COMMIT"]

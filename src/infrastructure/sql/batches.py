@@ -22,6 +22,7 @@ from sqlalchemy import (
     ColumnElement,
     Delete,
     Dialect,
+    FromClause,
     Insert,
     String,
     Table,
@@ -104,14 +105,24 @@ class Batch(ABC):
             raise ValueError(f"the statement takes {compiled.positiontup}, not {self.names}")
         return str(compiled)
 
-    def postgres(self, rows: Sequence[Line]) -> tuple[str, tuple[Any, ...]]:
+    @property
+    def table(self) -> FromClause:
+        """The table that is written to."""
+        return self.answer.table
+
+    def postgres(
+        self, rows: Sequence[Line], *, in_few_forms: bool = False
+    ) -> tuple[str, tuple[Any, ...]]:
         """The SQL for all of these rows, and its parameters.
 
-        It answers the keys of the rows that it changed.
+        It answers the keys of the rows that it changed. `in_few_forms`, it is one of two: for one
+        row, and for several whatever they agree in.
         """
         values = dict(zip(self.names, zip(*rows, strict=True), strict=True))
         alike = frozenset(
-            name for name, column in values.items() if column.count(column[0]) == len(column)
+            name
+            for name, column in values.items()
+            if len(column) == 1 or (not in_few_forms and column.count(column[0]) == len(column))
         )
         form = self._form(alike - {self.names[self.key]})
         return form.sql, tuple(

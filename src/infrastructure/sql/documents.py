@@ -12,17 +12,26 @@ from sqlalchemy import select
 from cueline.domain.json import Json
 from cueline.domain.workflow.definition import Workflow
 from cueline.domain.workflow.document import parse_workflow, workflow_document
+from cueline.infrastructure.sql.batches import InsertBatch
+from cueline.infrastructure.sql.rows import json_text
 from cueline.infrastructure.sql.session import Session, chunks
 from cueline.infrastructure.sql.tables import documents
+
+_ADD = InsertBatch(documents, ("digest", "document"), key="digest")
 
 
 class Documents:
     """Stores each definition once. A digest's meaning never changes, so what was read is kept."""
 
-    def __init__(self, session: Session, known: dict[str, Workflow]) -> None:
+    def __init__(
+        self, session: Session, known: dict[str, Workflow], stored: Collection[str] = ()
+    ) -> None:
+        """`known` are those that were read, `stored` are digests of others that are committed."""
         self._session = session
         self._known = known
-        self._written: set[str] = set()  # here, and for others only once this is committed
+        self._stored = stored
+        self.written: set[str] = set()
+        """Digests first seen here; they are stored once this is committed."""
 
     async def put_many(self, workflows: Sequence[Workflow]) -> list[str]:
         """Store definitions that are not stored yet; answer their digests in order."""
@@ -32,24 +41,21 @@ class Documents:
         new = {
             digest: workflow
             for digest, workflow in zip(digests, workflows, strict=True)
-            if digest not in self._known
+            if digest not in self._known and digest not in self._stored
         }
         if new:
-            self._written |= new.keys()
-            await self._session.execute(
-                self._session.insert(documents).on_conflict_do_nothing(),
-                [
-                    {"digest": digest, "document": workflow_document(workflow)}
-                    for digest, workflow in sorted(new.items())
-                ],
-            )
+            self.written |= new.keys()
+            texts = {
+                digest: json_text(workflow_document(workflow)) for digest, workflow in new.items()
+            }
+            await self._session.write_many(_ADD, list(texts.items()))
         return digests
 
     async def shared(self, digests: Collection[str]) -> dict[str, Workflow]:
         """The definitions with these digests, for runs: read once and not to be changed."""
         unknown = [digest for digest in digests if digest not in self._known]
         found = await self.read(unknown)
-        self._known.update((each, found[each]) for each in found.keys() - self._written)
+        self._known.update((each, found[each]) for each in found.keys() - self.written)
         return {digest: found.get(digest) or self._known[digest] for digest in digests}
 
     async def read(self, digests: Collection[str]) -> dict[str, Workflow]:

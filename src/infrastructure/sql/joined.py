@@ -40,8 +40,8 @@ class JoinedSession(Session):
     async def scan(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
         return await self.execute(statement, parameters)
 
-    async def write_many(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> int:
-        return sum(await self.write_each(batch, rows))
+    async def write_many(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> None:
+        await self.write_each(batch, rows)
 
     async def write_each(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> list[bool]:
         ordered = [dict(zip(batch.names, row, strict=True)) for row in batch.in_locking_order(rows)]

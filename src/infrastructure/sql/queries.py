@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Select, Update
+from sqlalchemy import CompoundSelect, FromClause, Select, Table, Update
+from sqlalchemy.sql.visitors import iterate
 
 from cueline.infrastructure.sql.batches import ASYNCPG
 
@@ -19,6 +20,12 @@ class Query:
 
     def __init__(self, statement: Select[Any] | CompoundSelect[Any] | Update) -> None:
         self.statement = statement
+
+    @cached_property
+    def tables(self) -> frozenset[FromClause]:
+        """The tables that it reads or changes, however deep within."""
+        parts = iterate(self.statement)
+        return frozenset(part for part in parts if isinstance(part, Table))
 
     @cached_property
     def postgres(self) -> tuple[str, tuple[str, ...]]:

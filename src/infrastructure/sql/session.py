@@ -83,8 +83,12 @@ class Session(Protocol):
         """Execute a fixed query that finds its rows by an index."""
         return (await self.execute(query.statement, parameters)).rows
 
-    async def write_many(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> int:
-        """Execute a batch for rows of plain values; how many rows were changed in all."""
+    async def write_many(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> None:
+        """Execute a batch for rows of plain values.
+
+        As nobody waits to hear what it changed, it may be put off until something else is to be
+        executed, or to the commit; and so may its failure.
+        """
         ...
 
     async def write_each(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> list[bool]:

@@ -38,6 +38,8 @@ class Memory:
 
     def __init__(self) -> None:
         self.documents: dict[str, Workflow] = {}
+        self.stored: set[str] = set()
+        """Digests of documents."""
         self.queues: set[str] = set()
 
 
@@ -52,7 +54,9 @@ class SqlUnitOfWork(UnitOfWork):
     async def __aenter__(self) -> Self:
         self._transaction = transaction = await self._begin()
         self.session = session = transaction.session
-        documents = Documents(session, self._memory.documents)
+        self._documents = documents = Documents(
+            session, self._memory.documents, self._memory.stored
+        )
         self.queues: SqlQueues = SqlQueues(session, self._memory.queues)
         self.tasks = SqlTasks(session, self.queues)
         self.runs = SqlRuns(session, documents)
@@ -78,3 +82,4 @@ class SqlUnitOfWork(UnitOfWork):
             raise RuntimeError("the unit of work is not open")
         await self._transaction.commit()
         self._memory.queues |= self.queues.new
+        self._memory.stored |= self._documents.written

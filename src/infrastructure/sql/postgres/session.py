@@ -4,29 +4,48 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+from itertools import chain
+from typing import Any, TypeAlias
 
 from sqlalchemy import Executable
 
 from cueline.infrastructure.sql.batches import Batch
 from cueline.infrastructure.sql.postgres.lines import Line, Lines, driving
+from cueline.infrastructure.sql.postgres.together import one_statement
 from cueline.infrastructure.sql.queries import Query
 from cueline.infrastructure.sql.session import Parameters, Rows, Session, translated
+
+FEW = 20
+"""Up to so many rows are written together with others: then it is round trips that cost."""
+
+Writing: TypeAlias = tuple[Batch, Sequence[Sequence[Any]]]
+"""A batch, and the rows to be written."""
 
 
 class PostgresSession(Session):
     """Statements on one connection. A batch is one statement, however many rows it has.
 
     Batches and fixed queries go straight to the driver, which prepares each once; whatever is built
-    anew each time goes through SQLAlchemy.
+    anew each time goes through SQLAlchemy. In a transaction small batches whose answers nobody
+    needs are put off, so that several, of different tables, make one round trip.
     """
 
     dialect = "postgresql"
 
     def __init__(self, line: Line) -> None:
         self._line = line
+        self._put_off: list[Writing] = []
+        self.puts_off = False
+        """Whether there is a commit to come, before which all must be written."""
+
+    async def flush(self) -> None:
+        """Write what was put off."""
+        if put_off := self._put_off:
+            self._put_off = []
+            await self._write_together(put_off)
 
     async def execute(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
+        await self.flush()
         with translated():
             result = await self._line.connection.execute(statement, parameters)
         return Rows(result.all(), -1) if result.returns_rows else Rows((), result.rowcount)
@@ -35,12 +54,19 @@ class PostgresSession(Session):
         return await self.execute(statement, parameters)
 
     async def fetch(self, query: Query, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        if any(batch.table in query.tables for batch, _ in self._put_off):
+            await self.flush()
         sql, order = query.postgres
         with driving():
             return await self._line.driver.fetch(sql, *[parameters[name] for name in order])
 
-    async def write_many(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> int:
-        return len(await self._write(batch, rows))
+    async def write_many(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> None:
+        if not self.puts_off or len(rows) > FEW:
+            await self._write(batch, rows)
+        elif rows:
+            if not self._goes_with_the_rest(batch):
+                await self.flush()
+            self._put_off.append((batch, rows))
 
     async def write_each(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> list[bool]:
         changed = set(await self._write(batch, rows))
@@ -50,16 +76,36 @@ class PostgresSession(Session):
         """Execute a batch; the keys of the rows that changed something."""
         if not rows:
             return []
-        sql, parameters = batch.postgres(batch.in_locking_order(rows))
+        if len(rows) > FEW or not self._goes_with_the_rest(batch):
+            await self.flush()
+        together, self._put_off = [*self._put_off, (batch, rows)], []
+        return await self._write_together(together)
+
+    def _goes_with_the_rest(self, batch: Batch) -> bool:
+        """Whether it writes to no table that something which was put off writes to.
+
+        The parts of a statement do not see one another's changes.
+        """
+        return all(batch.table is not other.table for other, _ in self._put_off)
+
+    async def _write_together(self, batches: Sequence[Writing]) -> list[Any]:
+        """Write all in one statement; what the last of them answers."""
+        together = len(batches) > 1
+        parts = [
+            batch.postgres(batch.in_locking_order(rows), in_few_forms=together)
+            for batch, rows in batches
+        ]
+        sql = one_statement(tuple(sql for sql, _ in parts))
         with driving():
-            return [row[0] for row in await self._line.driver.fetch(sql, *parameters)]
+            answers = await self._line.driver.fetch(sql, *chain(*(given for _, given in parts)))
+        return [row[0] for row in answers]
 
 
 class PostgresTransaction:
     """A transaction on a connection that goes back to the others at the end."""
 
     def __init__(self, line: Line, lines: Lines) -> None:
-        self.session: Session = PostgresSession(line)
+        self.session = PostgresSession(line)
         self._line = line
         self._lines = lines
         self._is_open = False
@@ -67,12 +113,13 @@ class PostgresTransaction:
 
     async def begin(self) -> None:
         """Begin. Without it, each statement stands by itself and there is nothing to commit."""
-        self._is_open = True
+        self._is_open = self.session.puts_off = True
         await self._say("BEGIN")
 
     async def commit(self) -> None:
         """Keep what was done. If cancelled, it goes on, and `end` waits for it."""
         if self._is_open:
+            await self.session.flush()
             self._committing = asyncio.ensure_future(self._commit())
             await asyncio.shield(self._committing)
 

@@ -40,11 +40,13 @@ ROW_BY_ROW = {
     "enable_bitmapscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
 }
 """How writers have their plans: each row that is named is found by an index, in the order given.
 
 Left to itself, PostgreSQL reads a small table whole and locks the rows as they lie there; two
-batches that name the same tasks would then wait for one another in a circle.
+batches that name the same tasks would then wait for one another in a circle. As the plan never
+depends on what is asked for, it is made once for each statement of a connection.
 """
 
 

@@ -49,8 +49,14 @@ class SqliteSession(Session):
         await self._line.begin(self._durable)
         return self._line.briefly(lambda connection: _fetch(connection, statement, parameters))
 
-    async def write_many(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> int:
-        """Execute a batch: here if it is brief, on the thread if it is large."""
+    async def write_many(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> None:
+        await self._write(batch, rows)
+
+    async def _write(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> int:
+        """Execute a batch: here if it is brief, on the thread if it is large.
+
+        Answers how many rows were changed in all.
+        """
         if not rows:
             return 0
         await self._line.begin(self._durable)
@@ -63,16 +69,16 @@ class SqliteSession(Session):
     async def write_each(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> list[bool]:
         """Write all at once, which nearly always changes each; if not, go back and write singly."""
         if len(rows) == 1:
-            return [await self.write_many(batch, rows) == 1]
+            return [await self._write(batch, rows) == 1]
         await self._line.begin(self._durable)
         self._line.say("SAVEPOINT a_batch")
-        count = await self.write_many(batch, rows)
+        count = await self._write(batch, rows)
         if count != len(rows):
             self._line.say("ROLLBACK TO SAVEPOINT a_batch")
         self._line.say("RELEASE SAVEPOINT a_batch")
         if count == len(rows):
             return [True] * count
-        return [await self.write_many(batch, [row]) == 1 for row in rows]
+        return [await self._write(batch, [row]) == 1 for row in rows]
 
     async def scan(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
         """Execute a statement that may look at many rows."""
