@@ -34,7 +34,10 @@ class Signature:
         self._signature = inspect.Signature(self._parameters)
         self._model = self._make_model(hints)
         self.is_empty = not self._parameters
-        self._open = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in self._parameters)
+        named = [p for p in self._parameters if p.kind is not inspect.Parameter.VAR_KEYWORD]
+        self._open = len(named) < len(self._parameters)
+        self._known = frozenset(p.name for p in named)
+        self._required = frozenset(p.name for p in named if p.default is p.empty)
 
     @property
     def names(self) -> frozenset[str]:
@@ -50,6 +53,19 @@ class Signature:
 
     def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Json]:
         """The input that stands for a call, or `InvalidInput` if the call does not fit."""
+        is_plain = not args and self._required <= kwargs.keys() <= self._known
+        try:
+            encoded: dict[str, Json] = to_jsonable_python(
+                kwargs if is_plain else self._bound(args, kwargs)
+            )
+        except PydanticSerializationError as error:
+            raise InvalidInput(
+                f"{self._name} cannot be submitted so", [Problem("input", str(error))]
+            ) from error
+        return encoded
+
+    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a call by their names."""
         try:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -58,13 +74,7 @@ class Signature:
         arguments = dict(bound.arguments)
         if self._open:
             arguments.update(arguments.pop(self._parameters[-1].name, {}))
-        try:
-            encoded: dict[str, Json] = to_jsonable_python(arguments)
-        except PydanticSerializationError as error:
-            raise InvalidInput(
-                f"{self._name} cannot be submitted so", [Problem("input", str(error))]
-            ) from error
-        return encoded
+        return arguments
 
     def decode(self, input: JsonObject) -> dict[str, Any]:
         """The arguments that an input stands for, in the types that the handler asks for."""

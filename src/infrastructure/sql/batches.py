@@ -122,7 +122,7 @@ class Batch(ABC):
         alike = frozenset(
             name
             for name, column in values.items()
-            if len(column) == 1 or (not in_few_forms and column.count(column[0]) == len(column))
+            if len(column) == 1 or (not in_few_forms and _are_alike(column))
         )
         form = self._form(alike - {self.names[self.key]})
         return form.sql, tuple(
@@ -232,6 +232,11 @@ class ChangeBatch(Batch):
 
     def _many(self, given: Given) -> Update | Delete:
         return self._build_beside(given)
+
+
+def _are_alike(column: Sequence[Any]) -> bool:
+    """Whether all values are the same; mostly the first and the last tell already."""
+    return bool(column[0] == column[-1]) and column.count(column[0]) == len(column)
 
 
 def _plain(type: TypeEngine[Any]) -> TypeEngine[Any]:
