@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.scenarios.cost import COST, DEAD_ROWS
 from benchmarks.scenarios.crowded import BACKLOG, HISTORY
 from benchmarks.scenarios.drain import DRAIN
 from benchmarks.scenarios.enqueue import ENQUEUE
@@ -21,6 +22,8 @@ SCENARIOS = {
         CHAINS,
         FANS,
         FOOTPRINT,
+        COST,
+        DEAD_ROWS,
         BACKLOG,
         HISTORY,
     )

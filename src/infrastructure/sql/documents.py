@@ -23,15 +23,16 @@ _ADD = InsertBatch(documents, ("digest", "document"), key="digest")
 class Documents:
     """Stores each definition once. A digest's meaning never changes, so what was read is kept."""
 
-    def __init__(
-        self, session: Session, known: dict[str, Workflow], stored: Collection[str] = ()
-    ) -> None:
-        """`known` are those that were read, `stored` are digests of others that are committed."""
+    def __init__(self, session: Session, known: dict[str, Workflow]) -> None:
+        """`known` are those that are committed."""
         self._session = session
         self._known = known
-        self._stored = stored
-        self.written: set[str] = set()
-        """Digests first seen here; they are stored once this is committed."""
+        self._written: dict[str, Json] = {}  # here, and for others only once this is committed
+
+    def committed(self) -> None:
+        """Keep what was written: copies, for a definition is its caller's own."""
+        for digest, document in self._written.items():
+            self._known.setdefault(digest, parse_workflow(document))
 
     async def put_many(self, workflows: Sequence[Workflow]) -> list[str]:
         """Store definitions that are not stored yet; answer their digests in order."""
@@ -41,21 +42,20 @@ class Documents:
         new = {
             digest: workflow
             for digest, workflow in zip(digests, workflows, strict=True)
-            if digest not in self._known and digest not in self._stored
+            if digest not in self._known
         }
         if new:
-            self.written |= new.keys()
-            texts = {
-                digest: json_text(workflow_document(workflow)) for digest, workflow in new.items()
-            }
-            await self._session.write_many(_ADD, list(texts.items()))
+            written = {digest: workflow_document(workflow) for digest, workflow in new.items()}
+            self._written |= written
+            rows = [(digest, json_text(document)) for digest, document in written.items()]
+            await self._session.write_many(_ADD, rows)
         return digests
 
     async def shared(self, digests: Collection[str]) -> dict[str, Workflow]:
         """The definitions with these digests, for runs: read once and not to be changed."""
         unknown = [digest for digest in digests if digest not in self._known]
         found = await self.read(unknown)
-        self._known.update((each, found[each]) for each in found.keys() - self.written)
+        self._known.update((each, found[each]) for each in found.keys() - self._written.keys())
         return {digest: found.get(digest) or self._known[digest] for digest in digests}
 
     async def read(self, digests: Collection[str]) -> dict[str, Workflow]:

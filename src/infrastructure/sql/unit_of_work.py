@@ -38,8 +38,6 @@ class Memory:
 
     def __init__(self) -> None:
         self.documents: dict[str, Workflow] = {}
-        self.stored: set[str] = set()
-        """Digests of documents."""
         self.queues: set[str] = set()
 
 
@@ -54,9 +52,7 @@ class SqlUnitOfWork(UnitOfWork):
     async def __aenter__(self) -> Self:
         self._transaction = transaction = await self._begin()
         self.session = session = transaction.session
-        self._documents = documents = Documents(
-            session, self._memory.documents, self._memory.stored
-        )
+        self._documents = documents = Documents(session, self._memory.documents)
         self.queues: SqlQueues = SqlQueues(session, self._memory.queues)
         self.tasks = SqlTasks(session, self.queues)
         self.runs = SqlRuns(session, documents)
@@ -82,4 +78,4 @@ class SqlUnitOfWork(UnitOfWork):
             raise RuntimeError("the unit of work is not open")
         await self._transaction.commit()
         self._memory.queues |= self.queues.new
-        self._memory.stored |= self._documents.written
+        self._documents.committed()

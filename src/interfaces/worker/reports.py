@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ class Reports:
         self._record = record
         self._clock = clock
         self._entries: deque[LogEntry] = deque()
+        self._flushing = asyncio.Lock()
 
     def add(self, task: Task, report: Report) -> None:
         """Note what a handler reports. Called by handlers, from any thread."""
@@ -30,9 +32,15 @@ class Reports:
         entry = LogEntry(task.id, task.attempt, now, report.level, report.message, report.fields)
         self._entries.append(entry)
 
-    def take(self) -> list[LogEntry]:
-        """Take all there are."""
-        return [self._entries.popleft() for _ in range(len(self._entries))]
+    async def take(self) -> list[LogEntry]:
+        """Take all there are, for a settlement: no task may end before its lines are written.
+
+        So it waits for a flush that is under way, which writes its lines or puts them back.
+        """
+        if self._flushing.locked():
+            async with self._flushing:
+                pass
+        return self._take()
 
     def put_back(self, entries: Sequence[LogEntry]) -> None:
         """Return what could not be written, before what has come since."""
@@ -40,7 +48,14 @@ class Reports:
 
     async def flush(self) -> None:
         """Write all there are. What the store cannot take now is kept for the next time."""
-        entries = self.take()
+        async with self._flushing:
+            await self._flush()
+
+    def _take(self) -> list[LogEntry]:
+        return [self._entries.popleft() for _ in range(len(self._entries))]
+
+    async def _flush(self) -> None:
+        entries = self._take()
         try:
             await self._record(entries)
         except Unavailable as error:

@@ -226,7 +226,9 @@ class WorkerLoop:
         """Settle, however long the store is away. Should we be evicted, the fence refuses."""
         while True:
             try:
-                await self._settle_once(outcomes, self._reports.take() if with_reports else [])
+                await self._settle_once(
+                    outcomes, await self._reports.take() if with_reports else []
+                )
             except Unavailable as error:
                 log.warning("cannot settle %d tasks yet: %s", len(outcomes), error)
                 await asyncio.sleep(PAUSE)

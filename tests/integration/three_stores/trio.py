@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any, TypeAlias, TypeVar
 
 from cueline.application.ports.persistence import UnitOfWork
+from cueline.infrastructure.sql.postgres.session import PostgresSession
 from tests.integration.three_stores.places import Place
 from tests.integration.three_stores.plain import Refused, require_same
 
@@ -119,6 +120,8 @@ class Trio:
 
     async def _all(self, ask: Ask[T], units: Sequence[UnitOfWork]) -> T | Refused:
         answers = await asyncio.gather(*(_answer(ask, unit) for unit in units))
+        if any(isinstance(answer, Refused) for answer in answers):  # PostgreSQL may say so later
+            answers = [await _at_last(*each) for each in zip(answers, units, strict=True)]
         named = {place.name: answer for place, answer in zip(self.places, answers, strict=True)}
         try:
             require_same(named)
@@ -128,6 +131,18 @@ class Trio:
                     difference.add_note(f"{name} refused with {answer.error!r}")
             raise
         return answers[0]
+
+
+async def _at_last(answer: T | Refused, unit: UnitOfWork) -> T | Refused:
+    """The answer once nothing is put off any more."""
+    session = getattr(unit, "session", None)
+    if isinstance(answer, Refused) or not isinstance(session, PostgresSession):
+        return answer
+    try:
+        await session.flush()
+    except Exception as error:  # noqa: BLE001  # to be compared
+        return Refused(error)
+    return answer
 
 
 async def _answer(ask: Ask[T], unit: UnitOfWork) -> T | Refused:

@@ -1,0 +1,46 @@
+"""Lines of log wait in the worker until they are written, and are never overtaken."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from cueline.application.context import Report
+from cueline.domain.errors import Unavailable
+from cueline.interfaces.worker.reports import Reports
+from tests.doubles import FakeClock
+from tests.factories import a_task
+
+
+class Paper:
+    """Where lines are written, as soon as the test allows it, or never."""
+
+    def __init__(self) -> None:
+        self.allowed = asyncio.Event()
+        self.fails = False
+        self.lines: list[str] = []
+
+    async def __call__(self, entries: list[Any]) -> None:
+        await self.allowed.wait()
+        if self.fails:
+            raise Unavailable("the store", "it is away")
+        self.lines += [entry.message for entry in entries]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_settlement_waits_for_lines_that_are_being_written(*, fails: bool) -> None:
+    paper = Paper()
+    paper.fails = fails
+    reports = Reports(cast(Any, paper), FakeClock())
+    reports.add(a_task(), Report("info", "one", {}))
+    flushing = asyncio.create_task(reports.flush())
+    await asyncio.sleep(0)
+    taking = asyncio.create_task(reports.take())
+    await asyncio.sleep(0.01)
+    assert not taking.done()
+    paper.allowed.set()
+    await flushing
+    taken = [entry.message for entry in await taking]
+    assert (paper.lines, taken) == (([], ["one"]) if fails else (["one"], []))
