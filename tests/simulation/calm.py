@@ -129,7 +129,7 @@ class Calm:
         for at, worker in self._world.chronicle.evicted:
             time = NOW + timedelta(seconds=at)
             namesakes = [w.id for w in workers if w.name == worker.name and w.started_at < time]
-            if at > lapsed and worker.id == max(namesakes) and self._is_well(worker):
+            if at > lapsed and worker.id == max(namesakes, default=None) and self._is_well(worker):
                 yield f"worker {worker.name} was evicted in calm"
 
     def _is_well(self, worker: Worker) -> bool:
