@@ -11,7 +11,7 @@ import asyncpg
 SOON = 0.05
 """How long to wait before asking again a server that is away, in seconds."""
 
-AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What it looks like when the server is away, starts, or cuts us off."""
 
 

@@ -305,6 +305,9 @@ class UnitOfWork(Protocol):
     Entering begins it, leaving ends it. After `commit` nothing more may be done in it. Writers are
     isolated from one another at least as READ COMMITTED with row locks; a reader sees nothing that
     is not committed. Not safe to share between concurrent callers.
+
+    A call that answers nothing may take effect, and be refused, as late as at the next one that
+    would see it, or at the commit: a store may write several things in one go.
     """
 
     tasks: TaskRepository
