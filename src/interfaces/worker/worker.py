@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -77,7 +77,7 @@ class WorkerLoop:
         self._any_finished = asyncio.Event()
         self._worker: Worker | None = None
         self._starting_over = asyncio.Lock()
-        self._is_taking = False
+        self._takes = 0  # claims under way, and settlements that take along what follows
         self._unsettled: set[tuple[TaskId, int]] = set()
         self._suspects: set[tuple[TaskId, int]] = set()
         self._receiving: asyncio.Task[Hints] | None = None
@@ -131,16 +131,23 @@ class WorkerLoop:
                 raise Unavailable("the broker", "it broke off the waiting") from None
             raise
         worker = self._known_worker()  # the heartbeat may have started over during the wait
-        self._is_taking = True
         try:
-            for task in await self._app.claim.take(worker, self._app.executor.names, hints):
-                self._begin(task)
+            with self._taking():
+                for task in await self._app.claim.take(worker, self._app.executor.names, hints):
+                    self._begin(task)
         except WorkerEvicted:
             await self._start_over(worker)
             return
-        finally:
-            self._is_taking = False
         await self._app.claim.acknowledge(hints)
+
+    @contextmanager
+    def _taking(self) -> Iterator[None]:
+        """While tasks become ours in the store of which we have not heard yet."""
+        self._takes += 1
+        try:
+            yield
+        finally:
+            self._takes -= 1
 
     async def _wait_for_room(self) -> None:
         """Wait for a free slot, and a moment longer for a batch of them.
@@ -254,13 +261,14 @@ class WorkerLoop:
     async def _settle_once(self, outcomes: Sequence[Outcome], entries: list[LogEntry]) -> None:
         steps = 0 if self._stopping.is_set() else sum(map(_is_of_step, outcomes))
         taker = Taker(self._known_worker(), self._app.executor.names, steps)
-        try:
-            settled = await self._app.settle(outcomes, entries, taker)
-        except BaseException:
-            self._reports.put_back(entries)
-            raise
-        for task in settled.claimed:
-            self._begin(task)
+        with self._taking() if steps else nullcontext():
+            try:
+                settled = await self._app.settle(outcomes, entries, taker)
+            except BaseException:
+                self._reports.put_back(entries)
+                raise
+            for task in settled.claimed:
+                self._begin(task)
         for id in settled.refused:
             log.warning("task %s has moved on: the outcome of this attempt is refused", id)
         await self._app.record.show(entries)
@@ -301,14 +309,14 @@ class WorkerLoop:
     async def _release_strays(self, strays: Sequence[Task]) -> None:
         """Give back what was claimed for us without our hearing of it, and so never begun.
 
-        Only what two beats in a row have found: a task may be settled while the store looks, or be
-        of a claim that is just being made. An outcome that cannot be settled is no stray: its task
-        was begun, and must not be so for ever.
+        Only what two beats in a row have found: a task may be settled while the store looks. And
+        not while one is being claimed or taken along. An outcome that cannot be settled is no
+        stray: its task was begun, and must not be so for ever.
         """
         unheld = {(task.id, task.version): task for task in strays if task.id not in self._held}
         lost = [unheld[key] for key in unheld.keys() & (self._suspects - self._unsettled)]
         self._suspects = set(unheld)
-        if lost and not self._is_taking:
+        if lost and not self._takes:
             log.warning("%d tasks are claimed for us unknown to us; giving them back", len(lost))
             await self._app.settle([Released(task) for task in lost])
 

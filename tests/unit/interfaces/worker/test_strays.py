@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from cueline.application.workers import ClaimTasks, Heartbeat
 from cueline.domain.errors import Unavailable
 from cueline.domain.task import Task, TaskState
 from cueline.domain.worker import Worker
+from tests.factories import a_step, a_workflow
 from tests.unit.interfaces.worker.workshop import Workshop, until
 
 
@@ -96,3 +97,47 @@ async def test_a_task_whose_outcome_no_store_takes_is_not_run_again_and_again(
         await until(several_beats_after_the_call)
     assert calls == [1]
     assert (await shop.h.task(task.id)).attempt == 1
+
+
+async def test_a_step_that_is_taken_along_is_no_stray_before_the_worker_hears_of_it(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settle = SettleTasks.__call__
+    heartbeat = shop.h.app.workers.heartbeat
+    calls: list[int] = []
+    beats = 0
+
+    async def slowly(self: SettleTasks, *args: Any, **kwargs: Any) -> Settled:
+        settled = await settle(self, *args, **kwargs)
+        if settled.claimed:
+            before = beats
+            await until(has_beaten_five_times_since(before))
+        return settled
+
+    def has_beaten_five_times_since(before: int) -> Callable[[], Awaitable[bool]]:
+        async def has_beaten() -> bool:
+            return beats > before + 5
+
+        return has_beaten
+
+    async def counted(*args: object) -> object:
+        nonlocal beats
+        beat = await heartbeat(*args)  # type: ignore[arg-type]
+        beats += 1
+        return beat
+
+    monkeypatch.setattr(SettleTasks, "__call__", slowly)
+    monkeypatch.setattr(shop.h.app.workers, "heartbeat", counted)
+    shop.on("job", lambda: calls.append(1))
+    flow = a_workflow(
+        steps=[a_step("first", task="job"), a_step("second", task="job", after="first")]
+    )
+    async with shop.open():
+        run = await shop.h.start(flow)
+
+        async def there() -> bool:
+            return (await shop.h.run(run.id)).state.ended
+
+        await until(there)
+    assert len(calls) == 2
+    assert "unknown to us" not in caplog.text
