@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cueline.infrastructure.sql.broker import Watch
 
-INTERVAL = 0.02
+INTERVAL = 0.01
 """How often to look, in seconds: half of it is the latency between processes, on average."""
 
 
