@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import pairwise
 
+from cueline.application.dispatch import PASSES_BETWEEN_LOOKS
 from cueline.application.tasks import Submission
 from cueline.domain.task import Priority, Task, TaskState
 from tests.doubles import NOW
@@ -58,6 +59,21 @@ async def test_a_submit_that_finds_room_publishes_at_once(h: Harness) -> None:
     task = await h.submit()
     assert await h.in_broker() == 1
     assert (await h.task(task.id)).dispatches == 1
+
+
+async def test_a_queue_that_falls_due_beside_a_backlog_is_seen_after_a_few_passes(
+    h: Harness,
+) -> None:
+    worker = await h.hire("default", "printer", slots=4)
+    await submit_many(h, 1000)
+    late = await h.submit("print", delay=timedelta(seconds=1))
+    claimed: set[str] = set()
+    for each in range(PASSES_BETWEEN_LOOKS + 3):
+        if each == 2:  # now it goes on in one queue
+            h.clock.advance(2)
+        claimed.update(t.id for t in await h.app.claim(worker, h.executor.names, 4, 0))
+        assert (await h.app.dispatch()).count
+    assert late.id in claimed
 
 
 async def test_the_backlog_stays_in_the_store(h: Harness) -> None:

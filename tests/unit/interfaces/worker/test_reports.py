@@ -38,7 +38,8 @@ async def test_a_settlement_waits_for_lines_that_are_being_written(*, fails: boo
     flushing = asyncio.create_task(reports.flush())
     await asyncio.sleep(0)
     taking = asyncio.create_task(reports.take())
-    await asyncio.sleep(0.01)
+    for _ in range(9):
+        await asyncio.sleep(0)
     assert not taking.done()
     paper.allowed.set()
     await flushing
