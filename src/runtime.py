@@ -7,19 +7,15 @@ import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from socket import socket
 from typing import TYPE_CHECKING, Any
-
-import uvicorn
 
 from cueline.application.application import Application
 from cueline.container import Container
 from cueline.domain.errors import Unavailable
 from cueline.domain.task import DEFAULT_QUEUE
 from cueline.infrastructure.retrying import Retrying, retrying
-from cueline.interfaces.rest import create_api
 from cueline.interfaces.worker.loops import dispatch_forever, maintain_forever
 from cueline.interfaces.worker.worker import WorkerLoop, WorkerOptions
 from cueline.needs import require
@@ -32,9 +28,6 @@ log = logging.getLogger(__name__)
 
 PATIENCE = timedelta(seconds=5)
 """How long a command that is to answer waits for a store that is away."""
-
-API_PATIENCE = 5
-"""How long open requests and event streams may go on when the service stops, in seconds."""
 
 NEW_OBJECTS = 50_000
 """After how many new objects a service looks for cycles among them (Python: 700)."""
@@ -125,6 +118,8 @@ async def _serve_opened(
 ) -> None:
     if app is not None:
         app.bind(application)
+    if Role.API in settings.roles:
+        import cueline.listening  # noqa: F401  # before what is imported is spared
     _collect_less_garbage()
     opened(application)
     loops = [asyncio.create_task(loop, name=name) for name, loop in _loops(settings, application)]
@@ -178,56 +173,14 @@ def _parts(
         )
         yield "worker", WorkerLoop(application, options).run(stop)
     if Role.API in settings.roles:
-        yield "api", _serve_api(settings, application, stop)
+        from cueline.listening import serve_api  # loads the web framework
+
+        yield "api", serve_api(settings, application, stop)
 
 
 def queues_of(app: App) -> tuple[str, ...]:
     """The queues that an application's tasks name: what its workers serve unless told otherwise."""
     return tuple(sorted({definition.queue for definition in app.definitions})) or (DEFAULT_QUEUE,)
-
-
-async def _serve_api(settings: Settings, application: Application, stop: asyncio.Event) -> None:
-    api = create_api(lambda: application, max_body=settings.max_body)
-    server = _Server(
-        uvicorn.Config(
-            api,
-            host=settings.host,
-            port=settings.port,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            timeout_graceful_shutdown=API_PATIENCE,
-        )
-    )
-
-    async def end() -> None:
-        await stop.wait()
-        server.should_exit = True
-
-    ending = asyncio.create_task(end(), name="api-end")
-    try:
-        await server.serve()
-    finally:
-        ending.cancel()
-        with suppress(asyncio.CancelledError):
-            await ending
-    if not server.started:
-        raise RuntimeError(f"cannot listen on {settings.host}:{settings.port}; is it in use?")
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, leaving the signals to us: one signal has to stop the API and the worker."""
-
-    async def startup(self, sockets: list[socket] | None = None) -> None:
-        await super().startup(sockets)
-        for server in self.servers:
-            for listening in server.sockets:
-                host, port, *_ = listening.getsockname()
-                log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:
