@@ -174,8 +174,10 @@ class WorkerLoop:
     # --- running ----------------------------------------------------------------------------------
 
     def _begin(self, task: Task) -> None:
-        if (earlier := self._held.get(task.id)) is not None:  # cancelled and requeued meanwhile
-            earlier.interrupt(Interruption.REVOKED)
+        if (held := self._held.get(task.id)) is not None:  # cancelled and requeued meanwhile
+            if held.task.version > task.version:  # this claim is the earlier one, and told of late
+                return
+            held.interrupt(Interruption.REVOKED)
         context = Context.of(task, self._app.integrations, partial(self._reports.add, task))
         runner = asyncio.create_task(self._run(task), name=f"task {task.id}")
         self._held[task.id] = Held(task, context, runner)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cueline.application.context import Context
 from cueline.application.outcomes import Outcome
 from cueline.application.ports.persistence import LogEntry
 from cueline.application.settle import Settled, SettleTasks
@@ -15,6 +16,7 @@ from cueline.application.workers import ClaimTasks, Heartbeat
 from cueline.domain.errors import Unavailable
 from cueline.domain.task import Task, TaskState
 from cueline.domain.worker import Worker
+from cueline.domain.workflow.run import RunState
 from tests.factories import a_step, a_workflow
 from tests.unit.interfaces.worker.workshop import Workshop, until
 
@@ -97,6 +99,44 @@ async def test_a_task_whose_outcome_no_store_takes_is_not_run_again_and_again(
         await until(several_beats_after_the_call)
     assert calls == [1]
     assert (await shop.h.task(task.id)).attempt == 1
+
+
+async def test_a_claim_that_is_heard_of_after_a_later_one_does_not_replace_it(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle = SettleTasks.__call__
+    versions: list[int] = []
+    begun, late = asyncio.Event(), asyncio.Event()
+
+    async def answered_late(self: SettleTasks, *args: Any, **kwargs: Any) -> Settled:
+        settled = await settle(self, *args, **kwargs)
+        for second in settled.claimed:
+            await shop.h.app.tasks.cancel([second.id])
+            await shop.h.app.runs.retry(run.id)
+            await begun.wait()
+            asyncio.get_running_loop().call_soon(late.set)
+        return settled
+
+    async def second(context: Context) -> None:
+        versions.append(context.token)
+        begun.set()
+        await late.wait()
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(SettleTasks, "__call__", answered_late)
+    shop.on("job", lambda: None)
+    shop.on("other", second)
+    flow = a_workflow(
+        steps=[a_step("first", task="job"), a_step("second", task="other", after="first")]
+    )
+    async with shop.open():
+        run = await shop.h.start(flow)
+
+        async def there() -> bool:
+            return (await shop.h.run(run.id)).state is RunState.SUCCEEDED
+
+        await until(there)
+    assert len(versions) == 1
 
 
 async def test_a_step_that_is_taken_along_is_no_stray_before_the_worker_hears_of_it(
