@@ -140,7 +140,7 @@ class Container(containers.DeclarativeContainer):
     due = providers.Singleton(DueTasks, store, clock)
     window = providers.Singleton(Window, store, link, clock)
     outlet = providers.Singleton(Outlet, store, link, window, clock)
-    intake = providers.Singleton(Intake, link, due, outlet, clock, metrics)
+    intake = providers.Singleton(Intake, link, due, outlet, clock)
     announcer = providers.Singleton(Announcer, outlet, bus, clock)
     advancer = providers.Singleton(RunAdvancer, catalogue, checker, announcer)
 
@@ -157,7 +157,7 @@ class Container(containers.DeclarativeContainer):
     workers = providers.Factory(KeepWorkers, store, outlet, clock, ids, settings.provided.lease)
     claim = providers.Factory(ClaimTasks, store, intake, announcer, clock, metrics)
     record = providers.Factory(RecordLogs, store, announcer)
-    dispatch = providers.Factory(DispatchTasks, link, due, window, outlet)
+    dispatch = providers.Factory(DispatchTasks, link, due, window, outlet, clock)
     maintain = providers.Factory(Maintain, store, settle, clock)
 
     application = providers.Singleton(

@@ -136,7 +136,7 @@ class Harness:
         due = DueTasks(store, clock)
         window = Window(store, link, clock)
         outlet = Outlet(store, link, window, clock)
-        intake = Intake(link, due, outlet, clock, metrics)
+        intake = Intake(link, due, outlet, clock)
         announcer = Announcer(outlet, self.bus, clock)
         advancer = RunAdvancer(catalogue, checker, announcer)
         settle = SettleTasks(store, advancer, announcer, clock, lambda: chance)
@@ -153,7 +153,7 @@ class Harness:
             claim=ClaimTasks(store, intake, announcer, clock, metrics),
             settle=settle,
             record=RecordLogs(store, announcer),
-            dispatch=DispatchTasks(link, due, window, outlet),
+            dispatch=DispatchTasks(link, due, window, outlet, clock),
             maintain=Maintain(store, settle, clock),
             backlog=outlet.backlog,
             catalogue=catalogue,
@@ -238,7 +238,7 @@ class Harness:
         while len(settled) < at_most:
             await self.app.dispatch()
             hints = await self.app.claim.receive(worker, 1, 0)
-            if not hints.tasks:
+            if hints.lead_nowhere:
                 break
             claimed = await self.app.claim.take(worker, self.executor.names, hints)
             await self.app.claim.acknowledge(hints)

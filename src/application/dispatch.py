@@ -33,6 +33,9 @@ STEADY = timedelta(seconds=0.25)
 seldom, and a claim looks for itself."""
 
 
+RELIEF = timedelta(seconds=0.1)
+"""How often a queue is dispatched whose backlog workers of this process take by themselves."""
+
 PASSES_BETWEEN_LOOKS = 10
 """How many passes the dispatcher makes through a backlog before it looks for other queues."""
 
@@ -153,6 +156,7 @@ class Outlet:
         """Rings when something ready is left in the store: for a worker without a broker."""
         self.behind = True
         """Whether tasks may be waiting for room: the dispatcher wants to hear of any."""
+        self._relieved: dict[str, datetime] = {}
 
     async def prepare(self, queues: Collection[str] = ()) -> None:
         """Have recent figures for these queues, and for those that were wanted of late.
@@ -201,11 +205,21 @@ class Outlet:
                 [Message(task.id, task.spec.queue, task.spec.priority) for task in reserved]
             )
 
-    def make_room(self, messages: Iterable[Message]) -> None:
+    def make_room(self, messages: Collection[Message]) -> None:
         """Note messages that were taken off the broker."""
         self._window.give_back(messages)
-        if self.behind:
+        if self.behind and not all(self.is_relieved(message.queue) for message in messages):
             self.backlog.ring()
+
+    def relieve(self, queues: Collection[str]) -> None:
+        """Note that workers of this process take what is due in these queues by themselves."""
+        if not all(self.is_relieved(queue) for queue in queues):
+            self.backlog.ring()  # the dispatcher may be in a long rest, and now rests a short one
+        self._relieved.update(dict.fromkeys(queues, self._clock.now()))
+
+    def is_relieved(self, queue: str) -> bool:
+        """Whether there is no hurry to dispatch a queue: workers here have just helped."""
+        return _is_recent(self._relieved.get(queue), self._clock.now(), RELIEF)
 
     async def send(self, messages: Sequence[Message]) -> bool:
         """Publish. Whether it went out; if it did not, the tasks are due in the store again.
@@ -243,23 +257,30 @@ class Outlet:
 class Dispatched:
     """What one pass of the dispatcher did, and when the next one has something to do.
 
-    `waiting` says that tasks were due; some may still be, for want of room. Nobody looks for the
-    next time (None) after a pass that moved something: there will be another one at once.
+    `waiting` says that tasks were due; some may still be, for want of room. `relieved` says that
+    workers here are taking them by themselves, so that the others alone have to be seen to. Nobody
+    looks for the next time (None) after a pass that moved something: there will be another one at
+    once.
     """
 
     count: int
     next_due: datetime | None
     waiting: bool = False
+    relieved: bool = False
 
 
 class DispatchTasks:
     """Hands the tasks that are due to the broker, queue by queue, as far as the window has room."""
 
-    def __init__(self, broker: BrokerLink, due: DueTasks, window: Window, outlet: Outlet) -> None:
+    def __init__(
+        self, broker: BrokerLink, due: DueTasks, window: Window, outlet: Outlet, clock: Clock
+    ) -> None:
         self._broker = broker
         self._due = due
         self._window = window
         self._outlet = outlet
+        self._clock = clock
+        self._visited: dict[str, datetime] = {}
         self._going_on: frozenset[str] = frozenset()  # queues that gave something the last time
         self._passes = 0  # since all queues were looked at
 
@@ -271,12 +292,28 @@ class DispatchTasks:
         self._outlet.behind = bool(queues)
         if not queues:
             return Dispatched(0, await self._due.next())
-        await self._window.look(queues)
-        messages = await self._take(queues)
-        self._going_on = frozenset(message.queue for message in messages)
-        if messages and await self._outlet.send(messages):
-            return Dispatched(len(messages), None, waiting=True)
-        return Dispatched(0, await self._due.next(), waiting=True)
+        pressing = self._pressing(queues)
+        relieved = frozenset(queues).difference(pressing)
+        self._going_on = frozenset()
+        if pressing:
+            await self._window.look(pressing)
+            if messages := await self._take(pressing):
+                self._going_on = relieved.union(message.queue for message in messages)
+                if await self._outlet.send(messages):
+                    return Dispatched(len(messages), None, waiting=True, relieved=bool(relieved))
+        return Dispatched(0, await self._due.next(), waiting=True, relieved=bool(relieved))
+
+    def _pressing(self, queues: Collection[str]) -> list[str]:
+        """The queues that cannot wait: no worker here helps itself, or long enough it alone has."""
+        now = self._clock.now()
+        pressing = [
+            queue
+            for queue in queues
+            if not self._outlet.is_relieved(queue)
+            or not _is_recent(self._visited.get(queue), now, RELIEF)
+        ]
+        self._visited.update(dict.fromkeys(pressing, now))
+        return pressing
 
     async def _queues(self) -> Collection[str]:
         """In which queues something is due; where something was, there is likely to be more.

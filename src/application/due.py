@@ -6,13 +6,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 
-from cueline.application.ports.persistence import DueTask, Store
+from cueline.application.ports.persistence import DueTask, Store, TaskRepository
 from cueline.application.ports.runtime import Clock
-from cueline.domain.task import recovery_delay
+from cueline.domain.task import Task, recovery_delay
+
+
+def most_urgent(lines: Iterable[Sequence[DueTask]]) -> list[DueTask]:
+    """What is due in several queues, by priority; within one they take turns, lest one starve."""
+    placed = chain.from_iterable(enumerate(line) for line in lines)
+    return [due for _, due in sorted(placed, key=lambda each: (each[1].priority, each[0]))]
+
+
+async def put_off(
+    tasks: TaskRepository, handed: Iterable[DueTask] | Iterable[Task], now: datetime
+) -> None:
+    """Have tasks be due again later, should what they were handed out for come to nothing."""
+    await tasks.set_dispatched({due.id: now + recovery_delay(due.dispatches) for due in handed})
 
 
 class DueTasks:
-    """Hands out what is due: to the dispatcher, or to a worker that goes without the broker.
+    """Hands out what is due to the dispatcher.
 
     What is handed out is noted in the same short transaction, with the time at which it is due
     again should it be lost on the way. Any number may take at once. A store that lets two take the
@@ -42,24 +55,16 @@ class DueTasks:
     async def take(
         self,
         most: Mapping[str, int],
-        limit: int | None = None,
         admit: Callable[[Sequence[DueTask]], Sequence[DueTask]] = lambda due: due,
     ) -> Sequence[DueTask]:
-        """Take the most urgent: at most so many of each queue, and at most `limit` in all.
+        """Take the most urgent: at most so many of each queue.
 
         `admit` may leave some out, given those that could be taken, the most urgent first.
         """
         now = self._clock.now()
         async with self._store.write(durable=False) as uow:
             lines = [await uow.tasks.due(queue, now, count) for queue, count in most.items()]
-            taken = admit(_most_urgent(lines)[:limit])
-            handed = {due.id: now + recovery_delay(due.dispatches) for due in taken}
-            await uow.tasks.set_dispatched(handed)
+            taken = admit(most_urgent(lines))
+            await put_off(uow.tasks, taken, now)
             await uow.commit()
         return taken
-
-
-def _most_urgent(lines: Iterable[Sequence[DueTask]]) -> list[DueTask]:
-    """By priority; within one, the queues take turns, so that none starves another."""
-    placed = chain.from_iterable(enumerate(line) for line in lines)
-    return [due for _, due in sorted(placed, key=lambda each: (each[1].priority, each[0]))]

@@ -67,8 +67,8 @@ def _why_waiting(task: Task, around: Circumstances, now: datetime) -> list[str]:
     if reasons:
         return reasons
     if task.dispatches:
-        return ["It has been handed to the broker and waits for a worker to take it."]
-    return ["It waits for the dispatcher to hand it to the broker."]
+        return ["It has been handed out, and waits for a worker that takes it."]
+    return ["It waits in the store to be handed to the broker, or to be taken by a worker."]
 
 
 def _whole(span: timedelta) -> timedelta:

@@ -1,11 +1,12 @@
-"""The intake: where a worker hears of tasks. From the broker, or without it from the store."""
+"""The intake: where a worker hears of tasks, and when it may take some of which it did not hear."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
 
@@ -13,10 +14,10 @@ from cueline.application.dispatch import Outlet
 from cueline.application.due import DueTasks
 from cueline.application.link import BrokerLink
 from cueline.application.ports.broker import Delivery
-from cueline.application.ports.metrics import Metrics
 from cueline.application.ports.runtime import Clock
 from cueline.domain.errors import Unavailable
 from cueline.domain.identifiers import TaskId
+from cueline.domain.task import Priority, Task
 from cueline.domain.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -27,57 +28,105 @@ SHORTEST_NAP = 0.1
 LONGEST_NAP = 1.0
 """How long it rests at most: other processes submit too, and their bell is not heard here."""
 
+EMPTY_FOR = 0.01
+"""How long a broker that was found empty is left alone during a backlog, in seconds."""
+
+AMPLE_SHARE = 4
+"""A quarter of what was asked for is so much that there is likely to be more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """Tasks that may be ready, and the deliveries that said so.
+    """Tasks that may be ready, the deliveries that said so, and how many may be taken unheard of.
 
-    What was taken from the store came without a delivery: there is nothing to acknowledge.
+    `wanted` is how many the worker asked for. What is taken from the store comes without a
+    delivery: there is nothing to acknowledge. It has to be at least as urgent as `urgency`, as more
+    of that may be at the broker.
     """
 
+    wanted: int
     tasks: frozenset[TaskId] = frozenset()
     deliveries: tuple[Delivery, ...] = ()
+    from_store: int = 0
+    urgency: Priority = Priority.LOW
+
+    @property
+    def lead_nowhere(self) -> bool:
+        """Whether there is nothing to claim."""
+        return not (self.tasks or self.from_store)
 
     @classmethod
-    def of(cls, deliveries: Sequence[Delivery]) -> Self:
+    def of(cls, wanted: int, deliveries: Sequence[Delivery]) -> Self:
         """What these deliveries hint at."""
-        return cls(frozenset(each.message.task_id for each in deliveries), tuple(deliveries))
+        tasks = frozenset(each.message.task_id for each in deliveries)
+        return cls(wanted, tasks, tuple(deliveries))
 
 
 class Intake:
     """Hears of tasks for a worker, by way of the broker while it answers.
 
-    While it does not, workers take from the store what is due, as the dispatcher would. The broker
-    comes first again in every round, so that a worker goes back to it by itself.
+    A worker takes from the store what is due while the broker does not answer. In a backlog, too,
+    as the way through the dispatcher and the broker costs an update and a message for each task;
+    but half still comes from the broker, if there is so much, so that neither what that holds nor
+    what waits in the store grows old. A worker goes back to the broker by itself.
     """
 
-    def __init__(
-        self, broker: BrokerLink, due: DueTasks, outlet: Outlet, clock: Clock, metrics: Metrics
-    ) -> None:
+    def __init__(self, broker: BrokerLink, due: DueTasks, outlet: Outlet, clock: Clock) -> None:
         self._broker = broker
         self._due = due
         self._outlet = outlet
         self._clock = clock
-        self._metrics = metrics
-        self._turn = 0
+        self._ample = False  # the last round brought so much that there is likely to be more
+        self._empty_until = float("-inf")  # as far as is known, there are no messages
+        self._in_vain = False  # it looked into the store, and got nothing
 
     async def receive(self, worker: Worker, limit: int, wait: float) -> Hints:
-        """Up to `limit` hints, waiting up to `wait` seconds for the first."""
+        """Up to `limit` hints, waiting up to `wait` seconds for the first.
+
+        It does not wait when there was much the last time: then the worker is to look into the
+        store. What came of the hints is to be said by `note`.
+        """
+        if self._ample:
+            with suppress(Unavailable):
+                return await self._share(worker, limit)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
         nap = SHORTEST_NAP
+        in_vain, self._in_vain = self._in_vain, False
         while True:
             left = max(0.0, deadline - loop.time())
             try:
-                return Hints.of(await self._broker.receive(worker.queues, limit, left))
+                return Hints.of(limit, await self._broker.receive(worker.queues, limit, left))
             except Unavailable:
                 queues, next_due = await self._due.look()
-            if taken := await self._take(worker, queues, limit):
-                return taken
+            if not in_vain and not queues.isdisjoint(worker.queues):
+                return Hints(limit, from_store=limit)
+            in_vain = False  # what is due there may be in another's hands, or for other workers
             if (left := deadline - loop.time()) <= 0:
-                return Hints()
+                return Hints(limit)
             await self._outlet.stranded.wait(min(nap, left, self._until(next_due)))
             nap = min(2 * nap, LONGEST_NAP)
+
+    async def _share(self, worker: Worker, limit: int) -> Hints:
+        now = asyncio.get_running_loop().time()
+        if now < self._empty_until:
+            return Hints(limit, from_store=limit)
+        half = max(1, limit // 2)
+        deliveries = await self._broker.receive(worker.queues, half, 0.0)
+        heard = Hints.of(limit, deliveries)
+        if len(deliveries) < half:  # there are no more
+            self._empty_until = now + EMPTY_FOR
+            return replace(heard, from_store=limit - len(deliveries))
+        least = max(delivery.message.priority for delivery in deliveries)
+        return replace(heard, from_store=limit - half, urgency=least)
+
+    def note(self, hints: Hints, claimed: Sequence[Task]) -> None:
+        """Note what a worker claimed upon these hints."""
+        self._ample = bool(claimed) and len(claimed) * AMPLE_SHARE >= hints.wanted
+        self._in_vain = hints.from_store > 0 and not claimed
+        if self._ample:
+            unheard_of = {task.spec.queue for task in claimed if task.id not in hints.tasks}
+            self._outlet.relieve(unheard_of)
 
     async def acknowledge(self, hints: Hints) -> None:
         """Take the messages behind these hints off the broker."""
@@ -87,20 +136,7 @@ class Intake:
             await self._broker.acknowledge(hints.deliveries)
         except Unavailable as error:  # they will come again, and lead to no claim
             log.info("%d messages not acknowledged: %s", len(hints.deliveries), error)
-        self._outlet.make_room(delivery.message for delivery in hints.deliveries)
-
-    async def _take(self, worker: Worker, queues: Collection[str], limit: int) -> Hints | None:
-        """Take from the store, beginning with another queue each time, lest one starve."""
-        served = [queue for queue in worker.queues if queue in queues]
-        if not served:
-            return None
-        first = self._turn % len(served)
-        self._turn += 1
-        taken = await self._due.take(dict.fromkeys(served[first:] + served[:first], limit), limit)
-        if not taken:  # others were faster
-            return None
-        self._metrics.taken_from_store(len(taken))
-        return Hints(frozenset(task.id for task in taken))
+        self._outlet.make_room([delivery.message for delivery in hints.deliveries])
 
     def _until(self, moment: datetime | None) -> float:
         """How many seconds it takes until something falls due."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from cueline.application.changes import Announcer, Changes
 from cueline.application.dispatch import Outlet
+from cueline.application.due import most_urgent, put_off
 from cueline.application.intake import Hints, Intake
 from cueline.application.ports.metrics import Metrics
-from cueline.application.ports.persistence import LogEntry, Store
+from cueline.application.ports.persistence import LogEntry, Store, TaskRepository, UnitOfWork
 from cueline.application.ports.runtime import Clock, IdGenerator
 from cueline.application.sparing import SparingWarning
 from cueline.domain.errors import WorkerEvicted
@@ -38,6 +39,7 @@ class ClaimTasks:
             "unknown": SparingWarning(log, "messages refused that name no task"),
             "misdirected": SparingWarning(log, "messages refused that name a task of other queues"),
         }
+        self._turn = 0
         self._unhandled = SparingWarning(log, "tasks left alone that have no handler here")
 
     async def __call__(
@@ -58,9 +60,12 @@ class ClaimTasks:
 
         `names` are the tasks for which the worker has a handler; others are left alone.
         """
-        if not hints.tasks:
-            return []
-        claimed = await self._claim(worker, names, hints.tasks)
+        claimed: list[Task] = []
+        try:
+            if not hints.lead_nowhere:
+                claimed = await self._claim(worker, names, hints)
+        finally:
+            self._intake.note(hints, claimed)
         await self._announcer.announce(Changes(moved=claimed))
         return claimed
 
@@ -72,33 +77,57 @@ class ClaimTasks:
         """
         await self._intake.acknowledge(hints)
 
-    async def _claim(
-        self, worker: Worker, names: Collection[str], ids: Collection[TaskId]
-    ) -> list[Task]:
+    async def _claim(self, worker: Worker, names: Collection[str], hints: Hints) -> list[Task]:
         """Claim what nobody else is changing: whoever is, ends it, or sees to a new message.
 
         So a claim never waits for another's transaction, and cannot be part of a circle.
         """
         now = self._clock.now()
-        async with self._store.at_once() as uow:
-            if (barred := await uow.workers.barred(worker.id)) is None:
-                raise WorkerEvicted(worker.id)
-            found = await uow.tasks.get_many(ids)
+        is_one_call = not hints.from_store
+        async with self._store.at_once() if is_one_call else self._store.write() as uow:
+            due = await self._due(uow.tasks, worker, hints, now)
+            found = await uow.tasks.get_many(hints.tasks) if hints.tasks else []
             hinted = self._believed(worker, found)
-            ready = [task for task in hinted if task.is_ready(now)]
-            held_back = [task.id for task in ready if task.spec.queue in barred]
-            await uow.tasks.set_due(held_back, now)  # for the moment when the queue is resumed
-            claimed = [
-                task.claim(worker.id, now)
-                for task in ready
-                if task.spec.queue not in barred and self._knows(task, names)
-            ]
-            stale = await uow.tasks.save_many(claimed, waiting=False)
+            wanted = {
+                task.id: task.claim(worker.id, now)
+                for task in (*hinted, *due)
+                if task.is_ready(now) and self._knows(task, names)
+            }
+            await put_off(uow.tasks, [task for task in due if task.id not in wanted], now)
+            refused = await uow.tasks.claim_many(list(wanted.values()))
+            if refused:
+                await self._learn_why(uow, worker, [wanted[id] for id in refused], now)
             await uow.commit()
-        self._refuse("unknown", len(ids) - len(found))
-        claimed = [task for task in claimed if task.id not in stale]
+        self._refuse("unknown", len(hints.tasks) - len(found))
+        claimed = [task for task in wanted.values() if task.id not in refused]
         claimed.sort(key=lambda task: (task.spec.priority, task.spec.id))
+        self._metrics.taken_from_store(sum(task.id not in hints.tasks for task in claimed))
         return claimed
+
+    @staticmethod
+    async def _learn_why(
+        uow: UnitOfWork, worker: Worker, refused: Sequence[Task], now: datetime
+    ) -> None:
+        """Raise if the worker was evicted. Else have due what still waits: a pause may end."""
+        if await uow.workers.barred(worker.id) is None:
+            raise WorkerEvicted(worker.id)
+        await uow.tasks.set_due([task.id for task in refused], now)
+
+    async def _due(
+        self, tasks: TaskRepository, worker: Worker, hints: Hints, now: datetime
+    ) -> list[Task]:
+        """What the worker takes without a hint, beginning with another queue each time."""
+        queues, limit = list(worker.queues), hints.from_store
+        if not limit:
+            return []
+        if len(queues) == 1:  # else much would be fetched that another queue's tasks come before
+            found = await tasks.claimable(queues[0], now, limit)
+            return [task for task in found if task.spec.priority <= hints.urgency]
+        first = self._turn % len(queues)
+        self._turn += 1
+        turns = queues[first:] + queues[:first]
+        due = most_urgent([await tasks.due(queue, now, limit) for queue in turns])[:limit]
+        return await tasks.get_many([each.id for each in due if each.priority <= hints.urgency])
 
     def _believed(self, worker: Worker, found: Sequence[Task]) -> list[Task]:
         """The tasks that this worker may have been told of, by what the store says of them."""

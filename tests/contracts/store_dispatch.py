@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from cueline.application.ports.persistence import DueTask, Store
 from cueline.domain.queue import Queue
 from cueline.domain.task import Priority, Task, TaskState
-from tests.contracts.store_suite import StoreSuite, get, put, save
+from cueline.domain.worker import Worker
+from tests.contracts.store_suite import StoreSuite, get, hired, put, save
 from tests.doubles import NOW
 from tests.factories import a_task, a_task_id, a_worker
 
@@ -25,6 +26,7 @@ class DispatchContract(StoreSuite):
             assert await uow.tasks.due("default", NOW, 9) == [
                 DueTask(now.id, "default", Priority.NORMAL, 0)
             ]
+            assert await uow.tasks.claimable("default", NOW, 9) == [now]
 
     async def test_due_tasks_come_by_priority_then_time_then_id(self, store: Store) -> None:
         late_critical = a_task(priority=Priority.CRITICAL, run_at=NOW)
@@ -37,8 +39,11 @@ class DispatchContract(StoreSuite):
         async with store.write() as uow:
             found = await uow.tasks.due("default", NOW, 99)
             first = await uow.tasks.due("default", NOW, 4)
+            whole = await uow.tasks.claimable("default", NOW, 99)
+            assert await uow.tasks.claimable("default", NOW, 4) == whole[:4]
         assert [task.id for task in found] == [task.id for task in expected]
         assert first == found[:4]
+        assert whole == expected
 
     async def test_what_is_due_is_handed_to_one_transaction_alone(self, store: Store) -> None:
         await put(store, *(a_task() for _ in range(20)))
@@ -55,6 +60,22 @@ class DispatchContract(StoreSuite):
         taken = [id for part in parts for id in part]
         assert len(taken) == len(set(taken))
         assert len(taken) > 0
+
+    async def test_what_is_claimable_is_claimed_by_one_worker_alone(self, store: Store) -> None:
+        workers = await hired(store, *(a_worker() for _ in range(4)))
+        await put(store, *(a_task() for _ in range(20)))
+
+        async def claim_some(worker: Worker) -> list[str]:
+            async with store.write() as uow:
+                found = await uow.tasks.claimable("default", NOW, 5)
+                await asyncio.sleep(0.01)
+                claimed = [task.claim(worker.id, NOW) for task in found]
+                assert not await uow.tasks.claim_many(claimed)
+                await uow.commit()
+            return [task.id for task in claimed]
+
+        parts = await asyncio.gather(*map(claim_some, workers))
+        assert len({id for part in parts for id in part}) == 20
 
     async def test_queues_are_apart(self, store: Store) -> None:
         mail, pdf = a_task(queue="mail"), a_task(queue="pdf")
@@ -74,9 +95,11 @@ class DispatchContract(StoreSuite):
         await put(store, a_task(queue="held"), a_task(queue="held", run_at=NOW + SECOND))
         await put(store, a_task(queue="open"), a_task(queue="open", run_at=NOW + 2 * SECOND))
         await _set(store, Queue("held", paused=True))
-        async with store.read() as uow:
+        async with store.write() as uow:
             assert await uow.tasks.due_queues(NOW) == {"open"}
             assert await uow.tasks.next_due(NOW) == NOW + 2 * SECOND
+            assert await uow.tasks.due("held", NOW, 9) == []
+            assert await uow.tasks.claimable("held", NOW, 9) == []
         await _set(store, Queue("held"))
         async with store.read() as uow:
             assert await uow.tasks.due_queues(NOW) == {"held", "open"}

@@ -10,6 +10,7 @@ import pytest
 from cueline.application.ports.persistence import Store
 from cueline.domain.identifiers import RunId, TaskId
 from cueline.domain.task import Task
+from cueline.domain.worker import Worker
 from cueline.domain.workflow.run import Run
 from tests.doubles import FakeClock
 
@@ -42,6 +43,15 @@ async def save(store: Store, *tasks: Task) -> set[TaskId]:
         stale = await uow.tasks.save_many(tasks)
         await uow.commit()
     return stale
+
+
+async def hired(store: Store, *workers: Worker) -> list[Worker]:
+    """Register workers, in whatever state."""
+    async with store.write() as uow:
+        for worker in workers:
+            await uow.workers.add(worker)
+        await uow.commit()
+    return list(workers)
 
 
 async def get(store: Store, id: TaskId) -> Task:

@@ -9,10 +9,11 @@ from cueline.application.ports.persistence import Store
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import Purpose, RunId, TaskId
 from cueline.domain.json import Json
+from cueline.domain.queue import Queue
 from cueline.domain.retry import Backoff, RetryPolicy
 from cueline.domain.task import Origin, Priority, Task, TaskState
 from cueline.domain.worker import WorkerState
-from tests.contracts.store_suite import StoreSuite, get, get_all, put, save
+from tests.contracts.store_suite import StoreSuite, get, get_all, hired, put, save
 from tests.doubles import NOW
 from tests.factories import a_run, a_task, a_task_id, a_worker
 
@@ -65,9 +66,45 @@ class TaskContract(StoreSuite):
         await save(store, moved)
         async with store.at_once() as uow:
             claimed = [task.claim(a_worker().id, NOW) for task in (one, other)]
-            assert await uow.tasks.save_many(claimed, waiting=False) == {other.id}
+            assert await uow.tasks.save_many(claimed) == {other.id}
             await uow.commit()
         assert await get_all(store, [one.id, other.id]) == [claimed[0], moved]
+
+    async def test_a_claim_is_refused_if_the_task_has_moved_on(self, store: Store) -> None:
+        [worker] = await hired(store, a_worker())
+        one, other = a_task(), a_task()
+        await put(store, one, other)
+        await save(store, moved := other.cancel(NOW))
+        claimed = [task.claim(worker.id, NOW) for task in (one, other)]
+        async with store.at_once() as uow:
+            assert await uow.tasks.claim_many([]) == set()
+            assert await uow.tasks.claim_many(claimed) == {other.id}
+            await uow.commit()
+        assert await get_all(store, [one.id, other.id]) == [claimed[0], moved]
+
+    async def test_a_claim_is_refused_to_a_worker_that_is_not_live(self, store: Store) -> None:
+        workers = await hired(store, a_worker(), a_worker(state=WorkerState.LOST))
+        unknown = a_worker()
+        for worker in (*workers, unknown):
+            tasks = [a_task(), a_task()]
+            await put(store, *tasks)
+            async with store.at_once() as uow:
+                refused = await uow.tasks.claim_many([t.claim(worker.id, NOW) for t in tasks])
+                await uow.commit()
+            assert refused == (set() if worker is workers[0] else {task.id for task in tasks})
+            running = TaskState.RUNNING if worker is workers[0] else TaskState.QUEUED
+            assert {t.state for t in await get_all(store, [t.id for t in tasks])} == {running}
+
+    async def test_a_claim_is_refused_while_the_queue_is_paused(self, store: Store) -> None:
+        [worker] = await hired(store, a_worker())
+        held, free = a_task(queue="held"), a_task(queue="free")
+        await put(store, held, free)
+        for paused, refused in ((True, {held.id}), (False, {free.id})):
+            async with store.write() as uow:
+                await uow.queues.save(Queue("held", paused=paused))
+                claims = [task.claim(worker.id, NOW) for task in (held, free)]
+                assert await uow.tasks.claim_many(claims) == refused
+                await uow.commit()
 
     async def test_a_task_keeps_each_state_with_all_its_facts(self, store: Store) -> None:
         tasks = [a_task(state=state, output=EVERY_KIND) for state in TaskState]

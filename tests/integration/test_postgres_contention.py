@@ -76,7 +76,8 @@ class Crowd:
         """Claim what can be claimed of some, and end it in whatever way."""
         worker = await app.workers.register("worker", [DEFAULT_QUEUE], 50)
         for _ in range(ROUNDS):
-            claimed = await app.claim.take(worker, ["work"], Hints(frozenset(self.some())))
+            hints = Hints(50, frozenset(self.some()), from_store=self.chance.choice([0, 0, 5]))
+            claimed = await app.claim.take(worker, ["work"], hints)
             self.note(claimed)
             settled = await app.settle([self._outcome(task) for task in claimed])
             self.note(settled.accepted)

@@ -199,15 +199,16 @@ async def test_batches_that_cross_do_not_deadlock(postgres: PostgresStore) -> No
 
 
 async def test_what_another_transaction_holds_is_passed_over(postgres: PostgresStore) -> None:
-    held, free = a_task(), a_task()
+    held, free, worker = a_task(), a_task(), a_worker()
     async with postgres.write() as uow:
         await uow.tasks.add_many([held, free])
+        await uow.workers.add(worker)
         await uow.commit()
     async with postgres.write() as uow, postgres.write() as other:
         await uow.tasks.save_many([held.claim(a_worker().id, NOW)])
         async with asyncio.timeout(10):  # it waits for nobody
-            claims = [task.claim(a_worker().id, NOW) for task in (held, free)]
-            assert await other.tasks.save_many(claims, waiting=False) == {held.id}
+            claims = [task.claim(worker.id, NOW) for task in (held, free)]
+            assert await other.tasks.claim_many(claims) == {held.id}
             await other.tasks.set_due([held.id, free.id], NOW)
             await other.commit()
 

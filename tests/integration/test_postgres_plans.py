@@ -47,14 +47,16 @@ READING = {
 }
 WRITING = {
     "due": task_statements.DUE,
+    "claimable": task_statements.CLAIMABLE,
     "set due": task_statements.SET_DUE,
     "by ids": task_statements.BY_IDS,
     "take": broker._TAKE,
 }
 _SAVED = ("queued", 2, 1, 1, 0, 0, 0, None, None, None, None, None)
+_CLAIMED = ("running", 2, 1, None, 0, 1, 0, "w", 1, None, None, None)
 BATCHES = {
     "save": (task_statements.SAVE, _SAVED),
-    "save what is free": (task_statements.SAVE_FREE, _SAVED),
+    "claim": (task_statements.CLAIM, _CLAIMED),
     "set dispatched": (task_statements.SET_DISPATCHED, (NOW,)),
 }
 """Each with the values that come before the id."""
@@ -97,9 +99,10 @@ def compiled(query: Query) -> tuple[str, list[Any]]:
 
 
 def batch(batch: Batch, values: tuple[Any, ...], *, alike: bool) -> tuple[str, list[Any]]:
-    rows = [(*values, id, NOW if "later_than" in batch.names else 1) for id in MANY]
+    last = {"later_than": (NOW,), "the_worker": (1, "w")}.get(batch.names[-1], (1,))
+    rows = [(*values, id, *last) for id in MANY]
     if not alike:
-        rows[0] = (*(None for _ in values), MANY[0], None)
+        rows[0] = (*(None for _ in values), MANY[0], *(None for _ in last))
     statement, parameters = batch.postgres(rows)
     assert statement.count("[]") == (1 if alike else sum(map(differs, zip(*rows, strict=True))))
     return statement, list(parameters)
@@ -134,5 +137,6 @@ async def test_writers_find_row_by_row_in_the_order_given(
         }
     for text in many.values():
         assert text.index("Function Scan on") < text.index("Index Scan using tasks_pkey")
+        assert text.count("using tasks_pkey") == text.count("Index Cond: ((id)::text = ")
     for way in ("Seq Scan", "Bitmap", "Hash Join", "Merge Join"):
         assert {name: text for name, text in (plans | many).items() if way in text} == {}

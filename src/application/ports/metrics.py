@@ -30,7 +30,7 @@ class Metrics(Protocol):
         ...
 
     def taken_from_store(self, count: int) -> None:
-        """Count tasks that a worker took from the store because the broker was away."""
+        """Count tasks that a worker took from the store without a message about them."""
         ...
 
     def expose(self) -> Exposition:

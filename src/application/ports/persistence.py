@@ -98,22 +98,35 @@ class TaskRepository(Protocol):
         """The tasks that were submitted with these idempotency keys."""
         ...
 
-    async def save_many(self, tasks: Sequence[Task], *, waiting: bool = True) -> set[TaskId]:
+    async def save_many(self, tasks: Sequence[Task]) -> set[TaskId]:
         """Write the state of tasks that went through one transition each; answer the *stale* ones.
 
         A task is written only if the store still holds the version before it. Stale tasks are left
         exactly as the store has them. The spec of a task never changes and is not written. A task
-        may occur once only. If not `waiting`, one that another unit of work is changing at this
-        moment is stale, too.
+        may occur once only.
+        """
+        ...
+
+    async def claim_many(self, claimed: Sequence[Task]) -> set[TaskId]:
+        """Write tasks that were just claimed, as `save_many` does; answer the *refused* ones.
+
+        Those are the stale ones, those of a worker that is not live, those of a queue that is
+        paused, and those that another unit of work is changing at this moment: it never waits.
         """
         ...
 
     async def due(self, queue: str, now: datetime, limit: int) -> list[DueTask]:
         """Queued tasks whose `dispatch_at` has come: by priority, then the longest due first.
 
+        A queue that is paused has none.
+
         It is for a unit of work that writes: until that ends they are its own, and what others have
         made their own is passed over. So several dispatchers never hand out the same task.
         """
+        ...
+
+    async def claimable(self, queue: str, now: datetime, limit: int) -> list[Task]:
+        """What `due` gives, as whole tasks: for who is going to claim them."""
         ...
 
     async def due_queues(self, now: datetime) -> set[str]:

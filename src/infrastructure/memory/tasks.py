@@ -53,7 +53,7 @@ class MemoryTasks(TaskRepository):
             for task in rows.ascending(TASKS_BY_KEY, key)
         ]
 
-    async def save_many(self, tasks: Sequence[Task], *, waiting: bool = True) -> set[TaskId]:
+    async def save_many(self, tasks: Sequence[Task]) -> set[TaskId]:
         rows = self._access.change().tasks
         stale: set[TaskId] = set()
         for task in tasks:
@@ -64,11 +64,33 @@ class MemoryTasks(TaskRepository):
                 rows.put(task.id, copy_of_task(task, held.spec))
         return stale
 
+    async def claim_many(self, claimed: Sequence[Task]) -> set[TaskId]:
+        views = self._access.change()
+        workers, paused = views.workers, _paused_queues(views)
+        allowed = [
+            task
+            for task in claimed
+            if task.spec.queue not in paused
+            and task.worker_id is not None
+            and (worker := workers.get(task.worker_id)) is not None
+            and worker.state is WorkerState.LIVE
+        ]
+        stale = await self.save_many(allowed)
+        return stale | ({task.id for task in claimed} - {task.id for task in allowed})
+
     async def due(self, queue: str, now: datetime, limit: int) -> list[DueTask]:
-        found = islice(_due(self._access.look(), queue, now), limit)
+        found = self._due(queue, now, limit)
         return [
             DueTask(task.id, task.spec.queue, task.spec.priority, task.dispatches) for task in found
         ]
+
+    async def claimable(self, queue: str, now: datetime, limit: int) -> list[Task]:
+        return [copy_of_task(task) for task in self._due(queue, now, limit)]
+
+    def _due(self, queue: str, now: datetime, limit: int) -> Iterator[Task]:
+        views = self._access.look()
+        found = () if queue in _paused_queues(views) else _due(views, queue, now)
+        return islice(found, limit)
 
     async def due_queues(self, now: datetime) -> set[str]:
         views = self._access.look()
@@ -149,9 +171,12 @@ def _due(views: Views, queue: str, now: datetime) -> Iterator[Task]:
         )
 
 
+def _paused_queues(views: Views) -> set[str]:
+    return {queue.name for queue in views.queues.rows() if queue.paused}
+
+
 def _unpaused_queues(views: Views) -> set[str]:
-    paused = {queue.name for queue in views.queues.rows() if queue.paused}
-    return {name for name, _ in views.tasks.groups(TASKS_TO_DISPATCH)} - paused
+    return {name for name, _ in views.tasks.groups(TASKS_TO_DISPATCH)} - _paused_queues(views)
 
 
 def _count_scheduled(views: Views, queue: str, now: datetime) -> int:

@@ -55,13 +55,29 @@ def _save(given: Given) -> Update:
     )
 
 
-def _save_free(given: Given) -> Update:
-    """`_save`, passing over what another has locked, which it then takes for changed."""
+_IS_PAUSED = queues.c.paused.is_(True)
+
+
+def _claim(given: Given) -> Update:
+    """`_save`, if the worker is live and the queue is not paused.
+
+    Each queue is looked up by its name. To read those that are paused at once would be dear: a
+    writer's connection holds any such reading to cost so much (`ROW_BY_ROW`) that it plans anew.
+    """
+    is_live = exists().where(
+        workers.c.id == given["the_worker"], workers.c.state == literal_column("'live'")
+    )
+    is_paused = exists().where(queues.c.name == tasks.c.queue, _IS_PAUSED)
+    return _save(given).where(is_live, ~is_paused)
+
+
+def _claim_free(given: Given) -> Update:
+    """`_claim`, passing over what another has locked, which it then takes for changed."""
     locked = tasks.alias("locked")
     row = (
         select(locked.c.id).where(locked.c.id == given["the_id"]).with_for_update(skip_locked=True)
     )
-    return _save(given).where(row.exists())
+    return _claim(given).where(row.exists())
 
 
 _SAVED = {
@@ -70,7 +86,13 @@ _SAVED = {
     "version_before": tasks.c.version,
 }
 SAVE = ChangeBatch(_SAVED, _save, key="the_id", answer=tasks.c.id)
-SAVE_FREE = ChangeBatch(_SAVED, _save, key="the_id", answer=tasks.c.id, build_beside=_save_free)
+CLAIM = ChangeBatch(
+    {**_SAVED, "the_worker": tasks.c.worker_id},
+    _claim,
+    key="the_id",
+    answer=tasks.c.id,
+    build_beside=_claim_free,
+)
 
 
 def _set_dispatched(given: Given) -> Update:
@@ -127,31 +149,38 @@ ORPHANS = Query(
 )
 """In no order: one by id would make the planner walk the whole table."""
 
+
 # One range of the index for each priority. Where several dispatchers can look at the same moment,
 # each takes what no other has locked.
-DUE = Query(
-    union_all(
-        *(
-            select(
-                select(tasks.c.id, tasks.c.priority, tasks.c.dispatches)
-                .where(
-                    tasks.c.queue == bindparam("the_queue"),
-                    tasks.c.priority == literal_column(str(priority.value)),
-                    _IS_QUEUED,
-                    tasks.c.dispatch_at <= _NOW,
-                )
-                .order_by(tasks.c.dispatch_at, tasks.c.id)
-                .limit(_LIMIT)
-                .with_for_update(skip_locked=True)
-                .subquery()
+def _due(*names: str) -> Query:
+    return Query(
+        union_all(
+            *(
+                select(
+                    select(*(tasks.c[name] for name in names))
+                    .where(
+                        tasks.c.queue == bindparam("the_queue"),
+                        tasks.c.priority == literal_column(str(priority.value)),
+                        _IS_QUEUED,
+                        tasks.c.dispatch_at <= _NOW,
+                    )
+                    .order_by(tasks.c.dispatch_at, tasks.c.id)
+                    .limit(_LIMIT)
+                    .with_for_update(skip_locked=True)
+                    .subquery()
+                ).where(~exists().where(queues.c.name == bindparam("the_queue"), _IS_PAUSED))
+                for priority in Priority
             )
-            for priority in Priority
         )
     )
-)
+
+
+DUE = _due("id", "priority", "dispatches")
+
+CLAIMABLE = _due(*COLUMNS)
 
 _OPEN_QUEUES = select(queue_names.c.name).where(
-    ~exists().where(queues.c.name == queue_names.c.name, queues.c.paused.is_(True))
+    ~exists().where(queues.c.name == queue_names.c.name, _IS_PAUSED)
 )
 
 # With a limit, so that it is looked up for each queue: of a mere EXISTS the planner, while it knows

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from sqlalchemy import Select, case, func, or_, select
@@ -13,12 +14,13 @@ from cueline.domain.identifiers import TaskId, WorkerId
 from cueline.domain.task import Priority, Task, TaskState
 from cueline.infrastructure.sql import task_statements as statements
 from cueline.infrastructure.sql.among import these
+from cueline.infrastructure.sql.batches import ChangeBatch, Line
 from cueline.infrastructure.sql.holding import holds
 from cueline.infrastructure.sql.queries import Query
 from cueline.infrastructure.sql.registry import SqlQueues
 from cueline.infrastructure.sql.session import Session
 from cueline.infrastructure.sql.tables import tasks
-from cueline.infrastructure.sql.task_rows import spec_values, state_values, task_of
+from cueline.infrastructure.sql.task_rows import COLUMNS, spec_values, state_values, task_of
 from cueline.infrastructure.sql.types import from_microseconds, to_microseconds
 
 AnySelect: TypeAlias = Select[*tuple[Any, ...]]
@@ -45,22 +47,31 @@ class SqlTasks(TaskRepository):
     async def by_keys(self, keys: Collection[str]) -> list[Task]:
         return await self._select(statements.BY_KEYS, keys)
 
-    async def save_many(self, changed: Sequence[Task], *, waiting: bool = True) -> set[TaskId]:
+    async def save_many(self, changed: Sequence[Task]) -> set[TaskId]:
+        return await self._write(statements.SAVE, changed, map(_saved_values, changed))
+
+    async def claim_many(self, claimed: Sequence[Task]) -> set[TaskId]:
+        rows = ((*_saved_values(task), task.worker_id) for task in claimed)
+        return await self._write(statements.CLAIM, claimed, rows)
+
+    async def _write(
+        self, batch: ChangeBatch, changed: Sequence[Task], rows: Iterable[Line]
+    ) -> set[TaskId]:
+        """The tasks of which it changed nothing."""
         if not changed:
             return set()
-        rows = [(*state_values(task), task.id, task.version - 1) for task in changed]
-        batch = statements.SAVE if waiting else statements.SAVE_FREE
-        written = await self._session.write_each(batch, rows)
+        written = await self._session.write_each(batch, list(rows))
         return {task.id for task, was_saved in zip(changed, written, strict=True) if not was_saved}
 
     async def due(self, queue: str, now: datetime, limit: int) -> list[DueTask]:
-        result = await self._session.fetch(
-            statements.DUE,
-            {"the_queue": queue, "the_moment": to_microseconds(now), "the_limit": limit},
-        )
+        result = await self._due(statements.DUE, queue, now, limit)
         found = [DueTask(TaskId(row[0]), queue, Priority(row[1]), row[2]) for row in result]
         found.sort(key=lambda due: due.priority)  # stable: keeps the order within a priority
         return found[:limit]
+
+    async def claimable(self, queue: str, now: datetime, limit: int) -> list[Task]:
+        rows = await self._due(statements.CLAIMABLE, queue, now, limit)
+        return [task_of(row) for row in sorted(rows, key=_priority_of)[:limit]]
 
     async def due_queues(self, now: datetime) -> set[str]:
         moment = {"the_moment": to_microseconds(now)}
@@ -118,11 +129,24 @@ class SqlTasks(TaskRepository):
             counts.setdefault(row[0], {})[row[1]] = row[2]
         return counts
 
+    async def _due(self, query: Query, queue: str, now: datetime, limit: int) -> Sequence[Any]:
+        moment = to_microseconds(now)
+        return await self._session.fetch(
+            query, {"the_queue": queue, "the_moment": moment, "the_limit": limit}
+        )
+
     async def _select(self, query: Query, values: Collection[str]) -> list[Task]:
         if not values:
             return []
         result = await self._session.fetch(query, these(values))
         return [task_of(row) for row in result]
+
+
+_priority_of = itemgetter(COLUMNS.index("priority"))
+
+
+def _saved_values(task: Task) -> Line:
+    return (*state_values(task), task.id, task.version - 1)
 
 
 def _filtered(query: AnySelect, wanted: TaskFilter, now: datetime) -> AnySelect:

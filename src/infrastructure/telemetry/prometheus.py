@@ -26,7 +26,7 @@ class PrometheusMetrics(Metrics):
         )
         self._taken_from_store = Counter(
             "cueline_tasks_taken_from_store_total",
-            "Tasks that workers took from the store because the broker was away.",
+            "Tasks that workers took without a message: from a backlog, or for want of a broker.",
             registry=self._registry,
         )
         for reason in ("malformed", "unknown", "misdirected"):  # so that a first one is a rise

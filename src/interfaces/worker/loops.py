@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from cueline.application.application import Application
+from cueline.application.dispatch import RELIEF
 from cueline.domain.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -41,8 +42,8 @@ async def dispatch_forever(application: Application) -> None:
             continue
         rest = IDLE_PASS
         if done.waiting:
-            busy = BUSY_PASS if done.count else min(busy * 2, IDLE_PASS)
-            rest = busy
+            longest = RELIEF.total_seconds() if done.relieved else IDLE_PASS
+            busy = rest = BUSY_PASS if done.count else min(busy * 2, longest)
         if done.next_due is not None:
             ahead = (done.next_due - application.clock.now()).total_seconds()
             rest = min(rest, max(ahead, 0.0))

@@ -13,7 +13,7 @@ from cueline.application.ports.persistence import DueTask, Page, TaskFilter, Uni
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import TaskId, WorkerId
 from cueline.domain.json import Json
-from cueline.domain.task import TRANSITIONS, Task, TaskEvent
+from cueline.domain.task import TRANSITIONS, Task, TaskEvent, TaskState
 from tests.integration.three_stores import drawing as some
 from tests.integration.three_stores.everything import by_id, counted, ordered
 from tests.integration.three_stores.machine import Machine
@@ -101,6 +101,37 @@ class TaskRules(Machine):
             return found, await uow.tasks.save_many(moved)
 
         self.write(move)
+
+    @rule(
+        ids=some.several(some.task_ids),
+        worker=some.worker_ids,
+        error=st.sampled_from([0, 0, 0, -1, 1]),
+    )
+    def claim_tasks_that_were_hinted_at(
+        self, ids: list[TaskId], worker: WorkerId, error: int
+    ) -> None:
+        """The worker may not be live, the queue paused, the version another."""
+
+        async def claim(uow: UnitOfWork) -> tuple[list[Task], set[TaskId]]:
+            found = by_id(await uow.tasks.get_many(ids))
+            claimed = [
+                replace(after, version=after.version + error)
+                for task in found
+                if task.state is TaskState.QUEUED and (after := task.claim(worker, self.now))
+            ]
+            return found, await uow.tasks.claim_many(claimed)
+
+        self.write(claim)
+
+    @rule(queue=some.queues, limit=some.limits, worker=some.worker_ids, moment=some.soon)
+    def claim_from_a_backlog(
+        self, queue: str, limit: int, worker: WorkerId, moment: datetime
+    ) -> None:
+        async def claim(uow: UnitOfWork) -> tuple[list[Task], set[TaskId]]:
+            found = await uow.tasks.claimable(queue, moment, limit)
+            return found, await uow.tasks.claim_many([task.claim(worker, moment) for task in found])
+
+        self.write(claim)
 
     @rule(queue=some.queues, limit=some.limits, again=some.moments, sent=st.integers(0, 4))
     def dispatch(self, queue: str, limit: int, again: datetime, sent: int) -> None:

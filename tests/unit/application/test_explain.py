@@ -76,13 +76,13 @@ async def test_busy_workers_are_counted(h: Harness) -> None:
 
 async def test_a_task_with_the_broker_says_so(h: Harness) -> None:
     await h.hire()
-    assert "handed to the broker" in await explained(h, await h.submit())
+    assert "handed out" in await explained(h, await h.submit())
 
 
 async def test_a_task_for_which_the_broker_has_no_room_yet_says_so(h: Harness) -> None:
     await h.hire(slots=1)
     tasks = [await h.submit() for _ in range(3)]
-    assert "waits for the dispatcher" in await explained(h, tasks[2])
+    assert "waits in the store" in await explained(h, tasks[2])
 
 
 async def test_a_running_task_says_where_and_since_when(h: Harness) -> None:

@@ -12,6 +12,8 @@ from cueline.application import intake, link
 from cueline.application.tasks import Submission
 from cueline.domain.errors import Unavailable
 from cueline.domain.task import Priority, Task, TaskState
+from cueline.domain.worker import Worker
+from cueline.infrastructure.memory.tasks import MemoryTasks
 from tests.brittle import EVERYTHING
 from tests.factories import a_step, a_workflow
 from tests.harness import Harness
@@ -28,6 +30,11 @@ def _long_distance(monkeypatch: pytest.MonkeyPatch, _impatient: None) -> None:
 async def submit_many(h: Harness, count: int) -> list[Task]:
     """Submit tasks; answer them in order."""
     return [item.task for item in await h.app.submit([Submission("send", {})] * count)]
+
+
+async def take(h: Harness, worker: Worker, limit: int, *names: str) -> list[Task]:
+    """Claim in one round what tasks of these names there are."""
+    return await h.app.claim(worker, names, limit, 1)
 
 
 # --- submitting -----------------------------------------------------------------------------------
@@ -171,13 +178,23 @@ async def test_a_workflow_runs_to_its_end(h: Harness) -> None:
     assert (await h.run(run.id)).state == "succeeded"
 
 
-async def test_what_a_worker_took_and_lost_comes_again(h: Harness) -> None:
+async def test_what_a_worker_was_told_of_and_did_not_claim_is_left_as_it_was(h: Harness) -> None:
     worker = await h.hire()
     await h.broker_goes_away()
     task = await h.submit()
-    assert (await h.app.claim.receive(worker, 1, 0)).tasks == {task.id}
-    assert await h.work() == []
-    assert [done.id for done in await h.work_for(5)] == [task.id]
+    assert (await h.app.claim.receive(worker, 1, 0)).from_store == 1
+    assert await h.task(task.id) == task
+
+
+async def test_tasks_for_which_a_worker_has_no_handler_are_put_off_for_others(h: Harness) -> None:
+    worker = await h.hire()
+    await h.broker_goes_away()
+    unknown, known = await h.submit("print", queue="default"), await h.submit()
+    assert [task.id for task in await take(h, worker, 1, "send")] == []
+    assert [task.id for task in await take(h, worker, 1, "send")] == [known.id]
+    assert await h.app.claim(worker, ["print"], 1, 0) == []
+    h.clock.advance(5)
+    assert [task.id for task in await take(h, worker, 1, "print")] == [unknown.id]
 
 
 async def test_several_workers_at_once_take_each_task_once(h: Harness) -> None:
@@ -201,9 +218,9 @@ async def test_a_waiting_worker_falls_back_when_the_broker_goes_away(h: Harness)
     await asyncio.sleep(0.005)
     assert not waiting.done()
     await h.broker_goes_away()
-    task = await h.submit()
+    await h.submit()
     async with asyncio.timeout(2):
-        assert (await waiting).tasks == {task.id}
+        assert (await waiting).from_store == 1
 
 
 async def test_a_resting_worker_is_woken_by_a_submit_of_its_process(
@@ -215,9 +232,9 @@ async def test_a_resting_worker_is_woken_by_a_submit_of_its_process(
     await h.broker_goes_away()
     waiting = asyncio.create_task(h.app.claim.receive(worker, 1, 3600))
     await asyncio.sleep(0.005)
-    task = await h.submit()
+    await h.submit()
     async with asyncio.timeout(2):
-        assert (await waiting).tasks == {task.id}
+        assert (await waiting).from_store == 1
 
 
 async def test_a_resting_worker_finds_what_another_process_submits(h: Harness) -> None:
@@ -225,9 +242,9 @@ async def test_a_resting_worker_finds_what_another_process_submits(h: Harness) -
     await h.broker_goes_away()
     waiting = asyncio.create_task(h.app.claim.receive(worker, 1, 3600))
     await asyncio.sleep(0.005)
-    task = await Harness(beside=h).submit()
+    await Harness(beside=h).submit()
     async with asyncio.timeout(2):
-        assert (await waiting).tasks == {task.id}
+        assert (await waiting).from_store == 1
 
 
 async def test_a_resting_worker_does_not_ask_the_store_all_the_time(
@@ -244,8 +261,28 @@ async def test_a_resting_worker_does_not_ask_the_store_all_the_time(
     worker = await h.hire()
     await h.broker_goes_away()
     monkeypatch.setattr(h.store, "read", count)
-    assert (await h.app.claim.receive(worker, 1, 0.35)).tasks == frozenset()
+    assert (await h.app.claim.receive(worker, 1, 0.35)).lead_nowhere
     assert looks <= 4
+
+
+async def test_a_worker_that_looks_in_vain_rests_before_it_looks_again(
+    h: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none(self: MemoryTasks, *_: object) -> list[Task]:
+        return []
+
+    worker = await h.hire()
+    await h.broker_goes_away()
+    task = await h.submit()
+    monkeypatch.setattr(MemoryTasks, "claimable", none)  # as if another held it
+    loop = asyncio.get_running_loop()
+    began, rounds = loop.time(), 0
+    while loop.time() - began < 0.5:
+        rounds += 1
+        assert await h.app.claim(worker, h.executor.names, 4, 3600) == []
+    assert rounds <= 10
+    monkeypatch.undo()
+    assert [each.id for each in await take(h, worker, 4, "send")] == [task.id]
 
 
 async def test_a_store_that_is_away_too_is_an_error(h: Harness) -> None:

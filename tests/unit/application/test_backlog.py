@@ -1,0 +1,217 @@
+"""A backlog: workers that found much take the rest from the store, past dispatcher and broker."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from cueline.application.dispatch import RELIEF
+from cueline.application.tasks import Submission
+from cueline.domain.errors import Unavailable, WorkerEvicted
+from cueline.domain.task import Priority, Task
+from cueline.domain.worker import Worker
+from tests.harness import Harness
+
+TAKEN = "cueline_tasks_taken_from_store_total"
+
+
+async def submit_many(h: Harness, count: int, name: str = "send") -> list[Task]:
+    """Submit tasks; answer them in order."""
+    return [item.task for item in await h.app.submit([Submission(name, {})] * count)]
+
+
+async def take(h: Harness, worker: Worker, limit: int = 4, *names: str) -> list[Task]:
+    """Claim in one round, without a dispatch before it."""
+    return await h.app.claim(worker, names or h.executor.names, limit, 0)
+
+
+async def a_backlog(h: Harness, count: int = 20) -> tuple[Worker, list[Task]]:
+    """A worker that has just emptied the broker, and the tasks that are left in the store."""
+    worker = await h.hire(slots=4)
+    tasks = await submit_many(h, 8 + count)
+    assert len(await take(h, worker, 8)) == 8
+    assert await h.in_broker() == 0
+    return worker, tasks[8:]
+
+
+async def test_who_was_given_all_it_asked_for_takes_the_next_from_the_store(h: Harness) -> None:
+    worker, waiting = await a_backlog(h)
+    assert [task.id for task in await take(h, worker)] == [task.id for task in waiting[:4]]
+    assert h.measured(TAKEN) == 4
+
+
+@pytest.mark.parametrize("limit", [1, 2, 4])
+async def test_half_comes_from_the_broker_so_that_neither_grows_old(h: Harness, limit: int) -> None:
+    worker, waiting = await a_backlog(h)
+    await h.app.dispatch()
+    sent, left = {task.id for task in waiting[:8]}, {task.id for task in waiting[8:]}
+    claimed = {task.id for task in await take(h, worker, 2 * limit)}
+    assert (len(claimed & sent), len(claimed & left)) == (limit, limit)
+    assert await h.in_broker() == 8 - limit
+
+
+async def test_one_task_at_a_time_comes_from_the_broker_in_its_order(h: Harness) -> None:
+    worker, waiting = await a_backlog(h)
+    await h.app.dispatch()
+    claimed = [task.id for _ in range(8) for task in await take(h, worker, 1)]
+    assert claimed == [task.id for task in waiting[:8]]
+
+
+async def test_one_task_at_a_time_comes_from_the_store_once_the_broker_is_empty(h: Harness) -> None:
+    worker, waiting = await a_backlog(h)
+    claimed = [task.id for _ in range(20) for task in await take(h, worker, 1)]
+    assert claimed == [task.id for task in waiting]
+
+
+async def test_nothing_less_urgent_is_taken_than_what_may_be_left_at_the_broker(h: Harness) -> None:
+    worker, _ = await a_backlog(h, 0)
+    urgent = [await h.submit(priority=Priority.HIGH) for _ in range(4)]
+    await submit_many(h, 20)
+    assert [task.id for task in await take(h, worker, 4)] == [task.id for task in urgent[:2]]
+    assert [task.id for task in (await take(h, worker, 4))[:2]] == [task.id for task in urgent[2:]]
+
+
+async def test_an_idle_worker_does_not_look_into_the_store(h: Harness) -> None:
+    worker = await h.hire(slots=4)
+    await submit_many(h, 8)
+    assert len(await take(h, worker, 100)) == 8
+    assert (await h.app.claim.receive(worker, 100, 0)).lead_nowhere
+
+
+async def test_it_stops_looking_when_the_backlog_has_gone(h: Harness) -> None:
+    worker, waiting = await a_backlog(h, 5)
+    assert len(await take(h, worker, 20)) == len(waiting)
+    assert (await h.app.claim.receive(worker, 20, 0)).from_store == 20  # a quarter is still much
+    assert await take(h, worker, 20) == []
+    assert (await h.app.claim.receive(worker, 20, 0)).lead_nowhere
+
+
+async def test_it_waits_for_the_broker_again_when_the_backlog_has_gone(h: Harness) -> None:
+    worker, _ = await a_backlog(h, 0)
+    assert await take(h, worker) == []
+    waiting = asyncio.create_task(h.app.claim.receive(worker, 4, 3600))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    task = await h.submit()
+    assert (await waiting).tasks == {task.id}
+
+
+async def test_nothing_is_taken_from_a_paused_queue(h: Harness) -> None:
+    worker, _ = await a_backlog(h)
+    await h.app.queues.pause("default")
+    assert await take(h, worker) == []
+
+
+async def test_nothing_is_taken_before_its_time(h: Harness) -> None:
+    worker, _ = await a_backlog(h, 0)
+    await h.submit(delay=timedelta(minutes=1))
+    assert await take(h, worker) == []
+
+
+async def test_nothing_is_taken_of_queues_that_the_worker_does_not_serve(h: Harness) -> None:
+    worker, _ = await a_backlog(h, 0)
+    await submit_many(h, 4, "print")
+    assert await take(h, worker) == []
+
+
+async def test_after_a_claim_that_failed_the_broker_alone_is_asked(h: Harness) -> None:
+    worker, _ = await a_backlog(h)
+    h.store.failing_commit = Unavailable("the store")
+    with pytest.raises(Unavailable):
+        await take(h, worker)
+    assert (await h.app.claim.receive(worker, 4, 0)).lead_nowhere
+
+
+async def test_nothing_is_taken_by_a_worker_that_was_evicted(h: Harness) -> None:
+    worker, waiting = await a_backlog(h)
+    h.clock.advance(60)
+    await h.app.maintain()
+    with pytest.raises(WorkerEvicted):
+        await take(h, worker)
+    assert await h.task(waiting[0].id) == waiting[0]
+
+
+async def test_the_urgent_comes_first(h: Harness) -> None:
+    worker = await h.hire(slots=4)
+    low = await h.submit(priority=Priority.LOW, delay=timedelta(seconds=1))
+    high = await h.submit(priority=Priority.HIGH, delay=timedelta(seconds=2))
+    await submit_many(h, 8)
+    assert len(await take(h, worker, 8)) == 8
+    h.clock.advance(3)
+    assert [task.id for task in await take(h, worker, 2)] == [high.id, low.id]
+
+
+async def test_tasks_without_a_handler_here_are_put_off_for_others(h: Harness) -> None:
+    worker, waiting = await a_backlog(h, 4)
+    assert await take(h, worker, 4, "other") == []
+    assert h.measured(TAKEN) == 0
+    assert (await h.app.claim.receive(worker, 4, 0)).from_store == 0  # and it leaves the rest alone
+    h.clock.advance(5)
+    assert [task.id for task in await h.claim(worker)] == [task.id for task in waiting]
+
+
+async def test_several_workers_take_each_task_once(h: Harness) -> None:
+    other = Harness(beside=h)
+    mine, _ = await a_backlog(h, 100)
+    theirs = await other.hire(slots=4)
+    await submit_many(other, 8)
+    parts = await asyncio.gather(*(take(*each) for each in [(h, mine), (other, theirs)] * 20))
+    claimed = [task.id for part in parts for task in part]
+    assert len(claimed) == len(set(claimed)) >= 100
+
+
+# --- the dispatcher -------------------------------------------------------------------------------
+
+
+async def test_a_queue_whose_workers_help_themselves_is_dispatched_now_and_then(h: Harness) -> None:
+    worker, _ = await a_backlog(h)
+    assert (await h.app.dispatch()).count == 8  # for the others
+    assert len(await take(h, worker, 10)) == 10
+    done = await h.app.dispatch()
+    assert (done.count, done.waiting, done.relieved) == (0, True, True)
+    assert await h.in_broker() == 3
+    h.clock.advance(RELIEF.total_seconds())
+    assert (await h.app.dispatch()).count == 5
+
+
+async def test_the_dispatcher_is_woken_from_a_long_rest_when_workers_begin_to_help_themselves(
+    h: Harness,
+) -> None:
+    worker, _ = await a_backlog(h)
+    await h.app.backlog.wait(0)
+    await take(h, worker)
+    assert await h.app.backlog.wait(0)
+    await take(h, worker)
+    assert not await h.app.backlog.wait(0)
+
+
+async def test_a_queue_beside_one_that_is_relieved_is_dispatched_as_it_falls_due(
+    h: Harness,
+) -> None:
+    await h.hire("printer", slots=4)
+    worker, _ = await a_backlog(h)
+    late = await h.submit("print", delay=timedelta(milliseconds=50))
+    await h.app.dispatch()
+    await take(h, worker, 10)
+    assert (await h.app.dispatch()).relieved
+    h.clock.advance(0.05)
+    assert (await h.app.dispatch()).count == 1
+    assert await h.in_broker("printer") == 1
+    assert (await h.task(late.id)).dispatches == 1
+
+
+async def test_a_busy_queue_beside_one_that_is_relieved_is_kept_filled(h: Harness) -> None:
+    other = Harness(beside=h)
+    worker, _ = await a_backlog(h, 100)
+    printer = await h.hire("printer", slots=4)
+    await submit_many(h, 40, "print")
+    await h.app.dispatch()
+    for _ in range(4):
+        await take(h, worker, 10)
+        assert len(await take(other, printer, 4)) == 4
+        assert await h.in_broker("printer") < 8
+        passes = [await h.app.dispatch(), await h.app.dispatch()]
+        assert all(each.relieved for each in passes)
+        assert await h.in_broker("printer") == 8
