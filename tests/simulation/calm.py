@@ -36,6 +36,12 @@ TOLD = 5.0
 STOPPED = 25.0
 """How long tasks of a few seconds may take of which some are begun again by another process."""
 
+LULL = 5.0
+"""How long the processes are watched while there is nothing to do."""
+
+MOST_ASKED = 40
+"""How often a process may ask the store in a second of it, on average."""
+
 TWICE = RetryPolicy(2, Backoff.FIXED, timedelta(seconds=0.1))
 
 
@@ -56,6 +62,7 @@ class Calm:
             *await self._undo(),
             *await self._deploy(),
             *await self._cancel(),
+            *await self._rest(),
             *self._evictions(),
         ]
 
@@ -121,6 +128,17 @@ class Calm:
         if any(world.executions.under_way.get(host.name) for host in world.processes.values()):
             return ["a handler goes on whose task was cancelled in calm"]
         return []
+
+    async def _rest(self) -> Sequence[str]:
+        """With nothing to do, processes look around now and then, and not all the time."""
+        lines = {name: process.to_store for name, process in self._world.processes.items()}
+        before = {name: line.journeys for name, line in lines.items()}
+        await self._world.sleep(LULL)
+        return [
+            f"process {name} asked the store {asked} times in {LULL:g} s with nothing to do"
+            for name, line in lines.items()
+            if (asked := line.journeys - before[name]) > MOST_ASKED * LULL
+        ]
 
     def _evictions(self) -> Iterator[str]:
         """A worker that is well stays trusted. One left behind by a clock that was ahead is not."""

@@ -46,7 +46,7 @@ LOCKED: dict[str, Callable[..., list[Row]]] = {
 }
 """Which rows an operation locks, in which order, where writers run side by side."""
 
-CHANGES = {*LOCKED, "tasks.set_due"} - {"runs.lock_many"}
+CHANGES = {*LOCKED, "tasks.claim_many", "tasks.set_due"} - {"runs.lock_many"}
 """What may be called where there is no transaction around it, and changes something."""
 
 
@@ -162,49 +162,51 @@ class _Transaction(UnitOfWork):
         name: str,
         operation: Callable[..., Awaitable[Any]],
         args: Sequence[Any],
-        waiting: bool = True,
     ) -> Any:
         """Have one statement carried out."""
         await self._line.travel(name)
         self._require_open()
-        return await self._carry_out(name, operation, args, waiting)
+        return await self._carry_out(name, operation, args)
 
     async def _carry_out(
         self,
         name: str,
         operation: Callable[..., Awaitable[Any]],
         args: Sequence[Any],
-        waiting: bool,
     ) -> Any:
         if name == "tasks.save_many" and any(map(_is_indigestible, args[0])):
             raise ValueError("the store does not take this")
         if self._database.isolation is Isolation.READ_COMMITTED:
-            if name == "tasks.due":
+            if name in {"tasks.due", "tasks.claimable"}:
                 return await self._due(operation, *args)
             if name == "tasks.set_due":
                 args = (await self._hold(args[0]), *args[1:])
-            if name == "tasks.save_many" and not waiting:
-                return await self._save_free(operation, *args)
+            if name == "tasks.claim_many":
+                return await self._claim_free(operation, *args)
             for row in LOCKED[name](*args) if name in LOCKED else ():
                 await self._database.locks.acquire(row, self)
                 self._require_open()
         return _at_once(cast("Coroutine[Any, Any, Any]", operation(*args)))
 
     async def _due(
-        self, operation: Callable[..., Awaitable[list[DueTask]]], queue: str, now: Any, limit: int
-    ) -> list[DueTask]:
+        self,
+        operation: Callable[..., Awaitable[list[DueTask | Task]]],
+        queue: str,
+        now: Any,
+        limit: int,
+    ) -> list[DueTask | Task]:
         """What others have locked is passed over."""
         found = await operation(queue, now, 1000)
         free = await self._hold([due.id for due in found], limit)
         return [due for due in found if due.id in free]
 
-    async def _save_free(
-        self, operation: Callable[..., Awaitable[set[TaskId]]], changed: Sequence[Task]
+    async def _claim_free(
+        self, operation: Callable[..., Awaitable[set[TaskId]]], claimed: Sequence[Task]
     ) -> set[TaskId]:
-        """What others have locked counts as stale."""
-        free = await self._hold([task.id for task in changed])
-        stale = await operation([task for task in changed if task.id in free])
-        return stale | {task.id for task in changed if task.id not in free}
+        """What others have locked is refused."""
+        free = await self._hold([task.id for task in claimed])
+        refused = await operation([task for task in claimed if task.id in free])
+        return refused | {task.id for task in claimed if task.id not in free}
 
     async def _hold(self, ids: Collection[TaskId], limit: int | None = None) -> set[TaskId]:
         """Lock those that nobody else has locked, up to a limit in the order given."""
@@ -241,7 +243,6 @@ class _AtOnce(_Transaction):
         name: str,
         operation: Callable[..., Awaitable[Any]],
         args: Sequence[Any],
-        waiting: bool = True,
     ) -> Any:
         await self._line.travel(name)
         self._require_open()
@@ -253,7 +254,7 @@ class _AtOnce(_Transaction):
         _at_once(inner.__aenter__())
         try:
             statement = getattr(getattr(inner, repository), call)
-            answer = await self._carry_out(name, statement, args, waiting)
+            answer = await self._carry_out(name, statement, args)
             if changes:
                 _at_once(inner.commit())
         finally:
@@ -280,10 +281,10 @@ class _Repository:
         self._inner = inner
 
     def __getattr__(self, operation: str) -> Callable[..., Awaitable[Any]]:
-        async def call(*args: Any, waiting: bool = True) -> Any:
+        async def call(*args: Any) -> Any:
             statement = getattr(self._inner, operation)
             name = f"{self._name}.{operation}"
-            return await self._transaction.execute(name, statement, args, waiting)
+            return await self._transaction.execute(name, statement, args)
 
         setattr(self, operation, call)
         return call

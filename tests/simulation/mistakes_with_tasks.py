@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from cueline.application.intake import Hints, Intake
 from cueline.application.maintain import Maintain
 from cueline.application.outcomes import Failed
 from cueline.application.settle import Settled, SettleTasks
@@ -22,7 +23,6 @@ from cueline.domain.retry import RetryDecision, RetryPolicy
 from cueline.domain.task import Task, TaskState
 from cueline.domain.worker import Worker, WorkerState
 from cueline.infrastructure.memory.copying import copy_of_task
-from cueline.infrastructure.memory.fleet import MemoryWorkers
 from cueline.infrastructure.memory.tasks import MemoryTasks
 from tests.simulation.mistakes import mistake
 
@@ -33,9 +33,7 @@ from tests.simulation.mistakes import mistake
 def no_version_check(patch: pytest.MonkeyPatch) -> None:
     """Tasks are saved whatever their version."""
 
-    async def save_many(
-        self: MemoryTasks, tasks: Sequence[Task], *, waiting: bool = True
-    ) -> set[TaskId]:
+    async def save_many(self: MemoryTasks, tasks: Sequence[Task]) -> set[TaskId]:
         rows = self._access.change().tasks
         for task in tasks:
             if (held := rows.get(task.id)) is not None:
@@ -49,9 +47,7 @@ def no_version_check(patch: pytest.MonkeyPatch) -> None:
 def requeue_without_a_version(patch: pytest.MonkeyPatch) -> None:
     """What is taken from a lost worker goes back under the version that the worker knows."""
 
-    async def save_many(
-        self: MemoryTasks, tasks: Sequence[Task], *, waiting: bool = True
-    ) -> set[TaskId]:
+    async def save_many(self: MemoryTasks, tasks: Sequence[Task]) -> set[TaskId]:
         lost = {
             task.id: replace(task, version=task.version - 1)
             for task in tasks
@@ -73,9 +69,7 @@ def requeue_without_a_version(patch: pytest.MonkeyPatch) -> None:
 def stale_outcomes_are_believed(patch: pytest.MonkeyPatch) -> None:
     """An outcome that the store refused is told to the run and to the worker as accepted."""
 
-    async def save_many(
-        self: MemoryTasks, tasks: Sequence[Task], *, waiting: bool = True
-    ) -> set[TaskId]:
+    async def save_many(self: MemoryTasks, tasks: Sequence[Task]) -> set[TaskId]:
         stale = await genuine(self, tasks)
         return {task.id for task in tasks if task.id in stale and not task.state.ended}
 
@@ -202,12 +196,13 @@ def published_instead_of_stored(patch: pytest.MonkeyPatch) -> None:
 def the_claim_ignores_the_pause(patch: pytest.MonkeyPatch) -> None:
     """A worker takes what it hears of, though the queue was paused meanwhile."""
 
-    genuine = MemoryWorkers.barred
+    async def claim_many(self: MemoryTasks, claimed: Sequence[Task]) -> set[TaskId]:
+        rows = self._access.look().workers.rows()
+        live = {worker.id for worker in rows if worker.state is WorkerState.LIVE}
+        dead = {task.id for task in claimed if task.worker_id not in live}
+        return dead | await self.save_many([task for task in claimed if task.id not in dead])
 
-    async def barred(self: MemoryWorkers, id: Any) -> frozenset[str] | None:
-        return None if await genuine(self, id) is None else frozenset()
-
-    patch.setattr(MemoryWorkers, "barred", barred)
+    patch.setattr(MemoryTasks, "claim_many", claim_many)
 
 
 @mistake
@@ -270,12 +265,14 @@ def critical_is_no_priority(patch: pytest.MonkeyPatch) -> None:
 def an_unknown_claim_is_run(patch: pytest.MonkeyPatch) -> None:
     """A claim whose commit was not answered is taken for made."""
 
-    async def claim(self: ClaimTasks, worker: Worker, names: Any, ids: Any) -> list[Task]:
+    async def claim(self: ClaimTasks, worker: Worker, names: Any, hints: Hints) -> list[Task]:
         now = self._clock.now()
         async with self._store.write() as uow:
             paused = {queue.name for queue in await uow.queues.list_all() if queue.paused}
-            found = [task for task in await uow.tasks.get_many(ids) if task.is_ready(now)]
-            served = [task for task in found if task.spec.queue in set(worker.queues) - paused]
+            due = await self._due(uow.tasks, worker, hints, now)
+            found = [*await uow.tasks.get_many(hints.tasks), *due]
+            ready = {task.id: task for task in found if task.is_ready(now)}.values()
+            served = [task for task in ready if task.spec.queue in set(worker.queues) - paused]
             claimed = [task.claim(worker.id, now) for task in served]
             stale = await uow.tasks.save_many(claimed)
             with suppress(Unavailable):
@@ -283,3 +280,36 @@ def an_unknown_claim_is_run(patch: pytest.MonkeyPatch) -> None:
         return [task for task in claimed if task.id not in stale]
 
     patch.setattr(ClaimTasks, "_claim", claim)
+
+
+@mistake
+def a_backlog_is_begun_before_it_is_claimed(patch: pytest.MonkeyPatch) -> None:
+    """What was found in the store is run although the transaction that claims it may fail."""
+    genuine = ClaimTasks._claim
+
+    async def claim(
+        self: ClaimTasks, worker: Worker, names: Collection[str], hints: Hints
+    ) -> list[Task]:
+        found: list[Task] = []
+        if hints.from_store:
+            now = self._clock.now()
+            async with self._store.write() as uow:
+                found = [
+                    task.claim(worker.id, now)
+                    for task in await self._due(uow.tasks, worker, hints, now)
+                ]
+        with suppress(Unavailable):
+            return await genuine(self, worker, names, hints)
+        return found
+
+    patch.setattr(ClaimTasks, "_claim", claim)
+
+
+@mistake
+def a_worker_that_found_much_never_rests(patch: pytest.MonkeyPatch) -> None:
+    """A worker goes on looking into the store after the backlog has gone."""
+
+    def note(self: Intake, hints: Hints, claimed: Sequence[Task]) -> None:
+        self._ample = self._ample or bool(claimed)
+
+    patch.setattr(Intake, "note", note)

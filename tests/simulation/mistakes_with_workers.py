@@ -15,8 +15,9 @@ from cueline.application.settle import Settled, SettleTasks
 from cueline.application.workers import Heartbeat, KeepWorkers
 from cueline.domain.identifiers import TaskId
 from cueline.domain.task import Task
-from cueline.domain.worker import Worker, WorkerState
+from cueline.domain.worker import Worker
 from cueline.infrastructure.memory.fleet import MemoryWorkers
+from cueline.infrastructure.memory.tasks import MemoryTasks
 from cueline.interfaces.worker.held import Held, Interruption
 from cueline.interfaces.worker.reports import Reports
 from cueline.interfaces.worker.worker import WorkerLoop
@@ -41,13 +42,15 @@ def the_lease_is_not_renewed(patch: pytest.MonkeyPatch) -> None:
 @mistake
 def a_lost_worker_claims(patch: pytest.MonkeyPatch) -> None:
     """A claim does not look whether its worker is still live; the next beat will tell."""
-    genuine = MemoryWorkers.get
 
-    async def get(self: MemoryWorkers, id: Any) -> Worker | None:
-        worker = await genuine(self, id)
-        return None if worker is None else replace(worker, state=WorkerState.LIVE)
+    async def claim_many(self: MemoryTasks, claimed: Sequence[Task]) -> set[TaskId]:
+        return await self.save_many(claimed)
 
-    patch.setattr(MemoryWorkers, "get", get)
+    async def barred(self: MemoryWorkers, id: Any) -> frozenset[str] | None:
+        return frozenset()
+
+    patch.setattr(MemoryTasks, "claim_many", claim_many)
+    patch.setattr(MemoryWorkers, "barred", barred)
 
 
 @mistake

@@ -77,11 +77,13 @@ class Line:
         self._random = process.world.streams[f"{process.name} {server}"]
         self.is_cut = False
         self.is_silent = False
+        self.journeys = 0
 
     async def travel(self, what: str) -> None:
         """Take a while; raise `Unavailable` if the way is cut, and `Killed` in a dead process."""
         world, random = self._process.world, self._random
         self._process.require_alive()
+        self.journeys += 1
         odds = world.odds
         if self.is_cut:
             await asyncio.sleep(random.uniform(0.001, 0.5))

@@ -86,7 +86,7 @@ class _Simulation:
         if self._broken.done():
             violation: Violation | None = self._broken.result()
         else:
-            violation = living.result() if living.done() else Violation("I9", self._what_is_left())
+            violation = _outcome(living) if living.done() else Violation("I9", self._what_is_left())
         report = self.report(violation)
         living.cancel()
         self._world.database.watchers.clear()
@@ -177,3 +177,10 @@ class _Simulation:
         return f"{PATIENCE:g} s after the faults stopped: " + "; ".join(
             [*left, *workers, *handlers, f"{self._world.waiting} clients wait"]
         )
+
+
+def _outcome(living: asyncio.Task[Violation | None]) -> Violation | None:
+    """What came of it. An error that nobody foresaw is what a client would have met."""
+    if (error := living.exception()) is not None:
+        return Violation("error", f"a request failed: {error!r}")
+    return living.result()
