@@ -12,6 +12,7 @@ import pytest
 from cueline.infrastructure.sql.postgres.connecting import postgres_engine
 from cueline.infrastructure.sql.postgres.lines import Lines
 from cueline.infrastructure.sql.postgres.stalled import APPLICATION, end_stalled
+from tests.chaos.database import AWAY
 
 NOT_LONG = timedelta(milliseconds=50)
 
@@ -40,7 +41,7 @@ async def test_a_transaction_that_waits_for_its_process_is_ended(
         async with lines.line() as line:
             await line.driver.fetch("SELECT count(*) FROM workers")
     await lines.close()
-    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+    with pytest.raises(AWAY):
         await frozen.execute("SELECT 1")
 
 
