@@ -17,7 +17,7 @@ from cueline.application.catalogue import Catalogue
 from cueline.application.changes import Announcer
 from cueline.application.context import Integrations
 from cueline.application.dispatch import DispatchTasks, Outlet, Window
-from cueline.application.due import DueTasks
+from cueline.application.due import Bookmarks, DueTasks
 from cueline.application.intake import Intake
 from cueline.application.link import BrokerLink
 from cueline.application.maintain import Maintain
@@ -137,7 +137,8 @@ class Container(containers.DeclarativeContainer):
 
     catalogue = providers.Singleton(Catalogue, store, clock, definitions)
     link = providers.Singleton(BrokerLink, broker, metrics)
-    due = providers.Singleton(DueTasks, store, clock)
+    bookmarks = providers.Singleton(Bookmarks)
+    due = providers.Singleton(DueTasks, store, clock, bookmarks)
     window = providers.Singleton(Window, store, link, clock)
     outlet = providers.Singleton(Outlet, store, link, window, clock)
     intake = providers.Singleton(Intake, link, due, outlet, clock)
@@ -155,7 +156,7 @@ class Container(containers.DeclarativeContainer):
     runs = providers.Factory(SteerRuns, store, advancer, announcer, clock)
     queries = providers.Factory(Queries, store, link, bus, clock, metrics)
     workers = providers.Factory(KeepWorkers, store, outlet, clock, ids, settings.provided.lease)
-    claim = providers.Factory(ClaimTasks, store, intake, announcer, clock, metrics)
+    claim = providers.Factory(ClaimTasks, store, intake, bookmarks, announcer, clock, metrics)
     record = providers.Factory(RecordLogs, store, announcer)
     dispatch = providers.Factory(DispatchTasks, link, due, window, outlet, clock)
     maintain = providers.Factory(Maintain, store, settle, clock)

@@ -15,7 +15,7 @@ from cueline.application.catalogue import Catalogue
 from cueline.application.changes import Announcer
 from cueline.application.context import Context, Integrations, Snooze
 from cueline.application.dispatch import DispatchTasks, Outlet, Window
-from cueline.application.due import DueTasks
+from cueline.application.due import Bookmarks, DueTasks
 from cueline.application.intake import Intake
 from cueline.application.link import BrokerLink
 from cueline.application.maintain import Maintain
@@ -133,7 +133,8 @@ class Harness:
         metrics = self.metrics
         checker = RequiredFields()
         catalogue = Catalogue(store, clock, definitions)
-        due = DueTasks(store, clock)
+        bookmarks = Bookmarks()
+        due = DueTasks(store, clock, bookmarks)
         window = Window(store, link, clock)
         outlet = Outlet(store, link, window, clock)
         intake = Intake(link, due, outlet, clock)
@@ -150,7 +151,7 @@ class Harness:
             runs=SteerRuns(store, advancer, announcer, clock),
             queries=Queries(store, link, self.bus, clock, metrics),
             workers=KeepWorkers(store, outlet, clock, ids, LEASE),
-            claim=ClaimTasks(store, intake, announcer, clock, metrics),
+            claim=ClaimTasks(store, intake, bookmarks, announcer, clock, metrics),
             settle=settle,
             record=RecordLogs(store, announcer),
             dispatch=DispatchTasks(link, due, window, outlet, clock),

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from cueline.application.changes import Announcer, Changes
 from cueline.application.dispatch import Outlet
-from cueline.application.due import most_urgent, put_off
+from cueline.application.due import Bookmarks, most_urgent, put_off
 from cueline.application.intake import Hints, Intake
 from cueline.application.ports.metrics import Metrics
 from cueline.application.ports.persistence import LogEntry, Store, TaskRepository, UnitOfWork
@@ -28,10 +28,17 @@ class ClaimTasks:
     """Claims the tasks that a worker hears of, in one batch."""
 
     def __init__(
-        self, store: Store, intake: Intake, announcer: Announcer, clock: Clock, metrics: Metrics
+        self,
+        store: Store,
+        intake: Intake,
+        bookmarks: Bookmarks,
+        announcer: Announcer,
+        clock: Clock,
+        metrics: Metrics,
     ) -> None:
         self._store = store
         self._intake = intake
+        self._bookmarks = bookmarks
         self._announcer = announcer
         self._clock = clock
         self._metrics = metrics
@@ -121,12 +128,13 @@ class ClaimTasks:
         if not limit:
             return []
         if len(queues) == 1:  # else much would be fetched that another queue's tasks come before
-            found = await tasks.claimable(queues[0], now, limit)
+            found = await self._bookmarks.look(tasks.claimable, queues[0], now, limit)
             return [task for task in found if task.spec.priority <= hints.urgency]
         first = self._turn % len(queues)
         self._turn += 1
         turns = queues[first:] + queues[:first]
-        due = most_urgent([await tasks.due(queue, now, limit) for queue in turns])[:limit]
+        lines = [await self._bookmarks.look(tasks.due, queue, now, limit) for queue in turns]
+        due = most_urgent(lines)[:limit]
         return await tasks.get_many([each.id for each in due if each.priority <= hints.urgency])
 
     def _believed(self, worker: Worker, found: Sequence[Task]) -> list[Task]:

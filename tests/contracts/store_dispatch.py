@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from cueline.application.ports.persistence import DueTask, Store
 from cueline.domain.queue import Queue
@@ -24,7 +24,7 @@ class DispatchContract(StoreSuite):
         await put(store, now, a_task(run_at=NOW + timedelta.resolution), *ended)
         async with store.write() as uow:
             assert await uow.tasks.due("default", NOW, 9) == [
-                DueTask(now.id, "default", Priority.NORMAL, 0)
+                DueTask(now.id, "default", Priority.NORMAL, NOW, 0)
             ]
             assert await uow.tasks.claimable("default", NOW, 9) == [now]
 
@@ -44,6 +44,28 @@ class DispatchContract(StoreSuite):
         assert [task.id for task in found] == [task.id for task in expected]
         assert first == found[:4]
         assert whole == expected
+
+    async def test_a_look_may_begin_later_and_leaves_out_what_was_due_before(
+        self, store: Store
+    ) -> None:
+        early, long_ago = (
+            a_task(run_at=NOW - SECOND),
+            a_task(run_at=datetime(1969, 1, 1, tzinfo=UTC)),
+        )
+        low, late = a_task(priority=Priority.LOW, run_at=NOW), a_task(run_at=NOW)
+        await put(store, early, late, low, long_ago)
+        for since, expected in (
+            (None, [long_ago, early, late, low]),
+            (NOW - SECOND, [early, late, low]),
+            (NOW - SECOND + timedelta.resolution, [late, low]),
+            (NOW + timedelta.resolution, []),
+        ):
+            async with store.write() as uow:
+                due = await uow.tasks.due("default", NOW, 9, since)
+                assert await uow.tasks.claimable("default", NOW, 9, since) == expected
+                assert [task.id for task in due] == [task.id for task in expected]
+                assert [task.dispatch_at for task in due] == [task.run_at for task in expected]
+                assert await uow.tasks.claimable("default", NOW, 1, since) == expected[:1]
 
     async def test_what_is_due_is_handed_to_one_transaction_alone(self, store: Store) -> None:
         await put(store, *(a_task() for _ in range(20)))
@@ -129,7 +151,7 @@ class DispatchContract(StoreSuite):
             assert await uow.tasks.due("default", NOW, 9) == []
             assert await uow.tasks.next_due(NOW) == again
             assert await uow.tasks.due("default", again, 9) == [
-                DueTask(task.id, "default", Priority.NORMAL, 1)
+                DueTask(task.id, "default", Priority.NORMAL, again, 1)
             ]
 
     async def test_a_note_of_dispatch_moves_no_version(self, store: Store) -> None:

@@ -31,6 +31,7 @@ NOW, LIMIT = 10**9, 100
 PARAMETERS: Mapping[str, Any] = {
     **these(MANY),
     "the_moment": NOW,
+    "the_beginning": 0,
     "the_limit": LIMIT,
     "the_queue": "q7",
     "until": NOW,

@@ -65,6 +65,7 @@ class DueTask:
     id: TaskId
     queue: str
     priority: Priority
+    dispatch_at: datetime
     dispatches: int
 
 
@@ -115,17 +116,21 @@ class TaskRepository(Protocol):
         """
         ...
 
-    async def due(self, queue: str, now: datetime, limit: int) -> list[DueTask]:
+    async def due(
+        self, queue: str, now: datetime, limit: int, since: datetime | None = None
+    ) -> list[DueTask]:
         """Queued tasks whose `dispatch_at` has come: by priority, then the longest due first.
 
-        A queue that is paused has none.
+        A queue that is paused has none. What was due before `since` is left out.
 
         It is for a unit of work that writes: until that ends they are its own, and what others have
         made their own is passed over. So several dispatchers never hand out the same task.
         """
         ...
 
-    async def claimable(self, queue: str, now: datetime, limit: int) -> list[Task]:
+    async def claimable(
+        self, queue: str, now: datetime, limit: int, since: datetime | None = None
+    ) -> list[Task]:
         """What `due` gives, as whole tasks: for who is going to claim them."""
         ...
 

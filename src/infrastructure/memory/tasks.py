@@ -78,18 +78,23 @@ class MemoryTasks(TaskRepository):
         stale = await self.save_many(allowed)
         return stale | ({task.id for task in claimed} - {task.id for task in allowed})
 
-    async def due(self, queue: str, now: datetime, limit: int) -> list[DueTask]:
-        found = self._due(queue, now, limit)
+    async def due(
+        self, queue: str, now: datetime, limit: int, since: datetime | None = None
+    ) -> list[DueTask]:
         return [
-            DueTask(task.id, task.spec.queue, task.spec.priority, task.dispatches) for task in found
+            DueTask(task.id, queue, task.spec.priority, task.dispatch_at, task.dispatches)
+            for task in self._due(queue, now, limit, since)
+            if task.dispatch_at is not None
         ]
 
-    async def claimable(self, queue: str, now: datetime, limit: int) -> list[Task]:
-        return [copy_of_task(task) for task in self._due(queue, now, limit)]
+    async def claimable(
+        self, queue: str, now: datetime, limit: int, since: datetime | None = None
+    ) -> list[Task]:
+        return [copy_of_task(task) for task in self._due(queue, now, limit, since)]
 
-    def _due(self, queue: str, now: datetime, limit: int) -> Iterator[Task]:
+    def _due(self, queue: str, now: datetime, limit: int, since: datetime | None) -> Iterator[Task]:
         views = self._access.look()
-        found = () if queue in _paused_queues(views) else _due(views, queue, now)
+        found = () if queue in _paused_queues(views) else _due(views, queue, now, since)
         return islice(found, limit)
 
     async def due_queues(self, now: datetime) -> set[str]:
@@ -163,11 +168,12 @@ class MemoryTasks(TaskRepository):
         return counts
 
 
-def _due(views: Views, queue: str, now: datetime) -> Iterator[Task]:
+def _due(views: Views, queue: str, now: datetime, since: datetime | None = None) -> Iterator[Task]:
+    start = () if since is None else (since,)
     for priority in Priority:
         yield from takewhile(
             lambda task: task.dispatch_at is not None and task.dispatch_at <= now,
-            views.tasks.ascending(TASKS_TO_DISPATCH, (queue, priority)),
+            views.tasks.ascending(TASKS_TO_DISPATCH, (queue, priority), start),
         )
 
 

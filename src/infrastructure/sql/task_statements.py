@@ -38,6 +38,7 @@ read the whole backlog than look for each task by its id.
 """
 
 _NOW = bindparam("the_moment", type_=BigInteger)
+_SINCE = bindparam("the_beginning", type_=BigInteger)
 _LIMIT = bindparam("the_limit", type_=BigInteger)
 
 ALL_COLUMNS: Select[*tuple[Any, ...]] = select(*(tasks.c[name] for name in COLUMNS))
@@ -162,7 +163,7 @@ def _due(*names: str) -> Query:
                         tasks.c.queue == bindparam("the_queue"),
                         tasks.c.priority == literal_column(str(priority.value)),
                         _IS_QUEUED,
-                        tasks.c.dispatch_at <= _NOW,
+                        tasks.c.dispatch_at.between(_SINCE, _NOW),
                     )
                     .order_by(tasks.c.dispatch_at, tasks.c.id)
                     .limit(_LIMIT)
@@ -175,7 +176,7 @@ def _due(*names: str) -> Query:
     )
 
 
-DUE = _due("id", "priority", "dispatches")
+DUE = _due("id", "priority", "dispatch_at", "dispatches")
 
 CLAIMABLE = _due(*COLUMNS)
 

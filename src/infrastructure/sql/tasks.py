@@ -25,6 +25,9 @@ from cueline.infrastructure.sql.types import from_microseconds, to_microseconds
 
 AnySelect: TypeAlias = Select[*tuple[Any, ...]]
 
+_BEGINNING = -(2**63)
+"""Before any moment."""
+
 
 class SqlTasks(TaskRepository):
     """Tasks as rows; the spec's columns are written once, the state's at each transition."""
@@ -63,14 +66,21 @@ class SqlTasks(TaskRepository):
         written = await self._session.write_each(batch, list(rows))
         return {task.id for task, was_saved in zip(changed, written, strict=True) if not was_saved}
 
-    async def due(self, queue: str, now: datetime, limit: int) -> list[DueTask]:
-        result = await self._due(statements.DUE, queue, now, limit)
-        found = [DueTask(TaskId(row[0]), queue, Priority(row[1]), row[2]) for row in result]
+    async def due(
+        self, queue: str, now: datetime, limit: int, since: datetime | None = None
+    ) -> list[DueTask]:
+        rows = await self._due(statements.DUE, queue, now, limit, since)
+        found = [
+            DueTask(TaskId(row[0]), queue, Priority(row[1]), from_microseconds(row[2]), row[3])
+            for row in rows
+        ]
         found.sort(key=lambda due: due.priority)  # stable: keeps the order within a priority
         return found[:limit]
 
-    async def claimable(self, queue: str, now: datetime, limit: int) -> list[Task]:
-        rows = await self._due(statements.CLAIMABLE, queue, now, limit)
+    async def claimable(
+        self, queue: str, now: datetime, limit: int, since: datetime | None = None
+    ) -> list[Task]:
+        rows = await self._due(statements.CLAIMABLE, queue, now, limit, since)
         return [task_of(row) for row in sorted(rows, key=_priority_of)[:limit]]
 
     async def due_queues(self, now: datetime) -> set[str]:
@@ -129,11 +139,16 @@ class SqlTasks(TaskRepository):
             counts.setdefault(row[0], {})[row[1]] = row[2]
         return counts
 
-    async def _due(self, query: Query, queue: str, now: datetime, limit: int) -> Sequence[Any]:
-        moment = to_microseconds(now)
-        return await self._session.fetch(
-            query, {"the_queue": queue, "the_moment": moment, "the_limit": limit}
-        )
+    async def _due(
+        self, query: Query, queue: str, now: datetime, limit: int, since: datetime | None
+    ) -> Sequence[Any]:
+        parameters = {
+            "the_queue": queue,
+            "the_moment": to_microseconds(now),
+            "the_beginning": _BEGINNING if since is None else to_microseconds(since),
+            "the_limit": limit,
+        }
+        return await self._session.fetch(query, parameters)
 
     async def _select(self, query: Query, values: Collection[str]) -> list[Task]:
         if not values:

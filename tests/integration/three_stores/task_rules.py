@@ -123,12 +123,18 @@ class TaskRules(Machine):
 
         self.write(claim)
 
-    @rule(queue=some.queues, limit=some.limits, worker=some.worker_ids, moment=some.soon)
+    @rule(
+        queue=some.queues,
+        limit=some.limits,
+        worker=some.worker_ids,
+        moment=some.soon,
+        since=st.none() | some.moments,
+    )
     def claim_from_a_backlog(
-        self, queue: str, limit: int, worker: WorkerId, moment: datetime
+        self, queue: str, limit: int, worker: WorkerId, moment: datetime, since: datetime | None
     ) -> None:
         async def claim(uow: UnitOfWork) -> tuple[list[Task], set[TaskId]]:
-            found = await uow.tasks.claimable(queue, moment, limit)
+            found = await uow.tasks.claimable(queue, moment, limit, since)
             return found, await uow.tasks.claim_many([task.claim(worker, moment) for task in found])
 
         self.write(claim)
@@ -163,10 +169,10 @@ class TaskRules(Machine):
 
     # --- asking -----------------------------------------------------------------------------------
 
-    @rule(limit=some.limits, moment=some.soon)
-    def ask_what_is_due(self, limit: int, moment: datetime) -> None:
+    @rule(limit=some.limits, moment=some.soon, since=st.none() | some.moments)
+    def ask_what_is_due(self, limit: int, moment: datetime, since: datetime | None) -> None:
         async def look(uow: UnitOfWork) -> tuple[list[list[DueTask]], set[str], datetime | None]:
-            due = [await uow.tasks.due(queue, moment, limit) for queue in some.QUEUES]
+            due = [await uow.tasks.due(queue, moment, limit, since) for queue in some.QUEUES]
             return due, await uow.tasks.due_queues(moment), await uow.tasks.next_due(moment)
 
         self.write(look)
