@@ -22,7 +22,7 @@ from cueline.domain.definition import TaskDefinition
 from cueline.domain.errors import InvalidInput
 from cueline.domain.events import Event
 from cueline.domain.failure import Failure
-from cueline.domain.identifiers import Purpose, RunId, TaskId, step_task_id
+from cueline.domain.identifiers import Purpose, RunId, step_task_id
 from cueline.domain.task import Origin, Task, TaskSpec, TaskState
 from cueline.domain.worker import Worker
 from cueline.domain.workflow.advance import advance
@@ -60,15 +60,15 @@ class Taker:
     names: Collection[str]
     slots: int
 
-    def takes(self, task: Task, now: datetime, barred: Collection[str]) -> bool:
-        """Whether it may and can do a task now."""
+    def claims(self, fresh: Iterable[Task], now: datetime) -> list[Task]:
+        """What it claims of new tasks: the most urgent that it can do now, one for each slot."""
+        suited = [task for task in fresh if self._can_do(task, now)]
+        suited.sort(key=lambda task: task.spec.priority)
+        return [task.claim(self.worker.id, now) for task in suited[: self.slots]]
+
+    def _can_do(self, task: Task, now: datetime) -> bool:
         spec = task.spec
-        return (
-            task.is_ready(now)
-            and spec.name in self.names
-            and spec.queue in self.worker.queues
-            and spec.queue not in barred
-        )
+        return task.is_ready(now) and spec.name in self.names and spec.queue in self.worker.queues
 
 
 class RunAdvancer:
@@ -162,26 +162,15 @@ class RunAdvancer:
                 fresh.append(task)
         revived = await self._revive(uow, again, now) if again else []
         fresh.extend(again[id] for id in again.keys() - {task.id for task in revived})
-        taken = await self._taken(uow, fresh, taker, now) if taker and taker.slots else {}
+        wanted = taker.claims(fresh, now) if taker else []
+        taken = await uow.tasks.add_claimed(wanted) if wanted else set()
         left = self._announcer.reserve([task for task in fresh if task.id not in taken])
-        added = await uow.tasks.add_many([*taken.values(), *left])
+        added = await uow.tasks.add_many(left) if left else set()
         ready = [task for task in left if task.id in added] + revived
-        claimed = [task for id, task in taken.items() if id in added]
+        claimed = [task for task in wanted if task.id in taken]
         changes.ready.extend(ready)
         changes.claimed.extend(claimed)
         changes.moved.extend(ready + claimed)
-
-    @staticmethod
-    async def _taken(
-        uow: UnitOfWork, fresh: Sequence[Task], taker: Taker, now: datetime
-    ) -> dict[TaskId, Task]:
-        """Those new tasks that the taker claims: the most urgent of those for which it has room."""
-        barred = await uow.workers.barred(taker.worker.id)
-        if barred is None:  # it was evicted meanwhile
-            return {}
-        suited = [task for task in fresh if taker.takes(task, now, barred)]
-        suited.sort(key=lambda task: task.spec.priority)
-        return {task.id: task.claim(taker.worker.id, now) for task in suited[: taker.slots]}
 
     async def _revive(
         self, uow: UnitOfWork, wanted: Mapping[str, Task], now: datetime

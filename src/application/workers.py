@@ -116,7 +116,7 @@ class ClaimTasks:
         uow: UnitOfWork, worker: Worker, refused: Sequence[Task], now: datetime
     ) -> None:
         """Raise if the worker was evicted. Else have due what still waits: a pause may end."""
-        if await uow.workers.barred(worker.id) is None:
+        if not _is_live(await uow.workers.get(worker.id)):
             raise WorkerEvicted(worker.id)
         await uow.tasks.set_due([task.id for task in refused], now)
 
@@ -215,7 +215,7 @@ class KeepWorkers:
         now = self._clock.now()
         async with self._store.write(durable=False) as uow:
             known = await uow.workers.get(worker.id)
-            if known is None or known.state is not WorkerState.LIVE:
+            if known is None or not _is_live(known):
                 raise WorkerEvicted(worker.id)
             renewed = known.renew(now, self._lease)
             if not await uow.workers.save(renewed, known.lease_until):
@@ -235,6 +235,10 @@ class KeepWorkers:
             if known is not None and known.state is WorkerState.LIVE:
                 await uow.workers.save(known.stop(), known.lease_until)
                 await uow.commit()
+
+
+def _is_live(worker: Worker | None) -> bool:
+    return worker is not None and worker.state is WorkerState.LIVE
 
 
 class RecordLogs:

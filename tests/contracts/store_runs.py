@@ -180,6 +180,30 @@ class RunContract(StoreSuite):
         found = await get_run(store, run.id)
         assert (found.events, found.version) == (20, 21)
 
+    async def test_who_waited_for_a_run_sees_the_steps_as_they_were_left(
+        self, store: Store
+    ) -> None:
+        run = a_run(workflow=FULL)
+        await put_run(store, run)
+        has_it = asyncio.Event()
+
+        async def first() -> None:
+            async with store.write() as uow:
+                [locked] = await uow.runs.lock_many([run.id])
+                has_it.set()
+                await asyncio.sleep(0.05)  # so that the other waits, where writers wait for a row
+                await uow.runs.save_many([_advanced(locked)])
+                await uow.commit()
+
+        async def second() -> Run:
+            await has_it.wait()
+            async with store.write() as uow:
+                [locked] = await uow.runs.lock_many([run.id])
+                return locked
+
+        _, seen = await asyncio.gather(first(), second())
+        assert seen == _advanced(run)
+
 
 def _advanced(run: Run) -> Run:
     """A run somewhere in the middle, with a value in every field."""

@@ -106,6 +106,42 @@ class TaskContract(StoreSuite):
                 assert await uow.tasks.claim_many(claims) == refused
                 await uow.commit()
 
+    async def test_a_task_that_is_claimed_as_it_is_added_is_added_as_it_was_given(
+        self, store: Store
+    ) -> None:
+        [worker] = await hired(store, a_worker())
+        await put(store, there := a_task(key="taken"))
+        origin = Origin(RunId(a_run().id), "charge", Purpose.WORK)
+        new = a_task(queue="fresh", input=EVERY_KIND, tags=("red",), origin=origin)
+        again, keyed = replace(there, attempt=3), a_task(key="taken")
+        claimed = [task.claim(worker.id, NOW) for task in (new, again, keyed)]
+        async with store.write() as uow:
+            assert await uow.tasks.add_claimed([]) == set()
+            assert await uow.tasks.add_claimed(claimed) == {new.id}
+            assert await uow.tasks.add_claimed(claimed) == set()
+            await uow.commit()
+        assert await get_all(store, [there.id, new.id, keyed.id]) == [there, claimed[0]]
+        async with store.read() as uow:
+            assert await uow.tasks.held_by(worker.id) == {new.id: claimed[0].version}
+            assert "fresh" in await uow.tasks.count_by_queue(NOW)
+
+    async def test_a_task_is_not_added_claimed_for_a_lost_worker_or_in_a_paused_queue(
+        self, store: Store
+    ) -> None:
+        live, lost = await hired(store, a_worker(), a_worker(state=WorkerState.LOST))
+        tasks = [a_task(queue=queue) for queue in ("held", "free") * 3]
+        wishes = [
+            task.claim(worker.id, NOW)
+            for task, worker in zip(tasks, [live, live, lost, lost, *[a_worker()] * 2], strict=True)
+        ]
+        async with store.write() as uow:
+            await uow.queues.save(Queue("held", paused=True))
+            assert await uow.tasks.add_claimed(wishes) == {tasks[1].id}
+            await uow.queues.save(Queue("held", paused=False))
+            assert await uow.tasks.add_claimed(wishes) == {tasks[0].id}
+            assert await uow.tasks.add_many(tasks) == {task.id for task in tasks[2:]}
+            await uow.commit()
+
     async def test_a_task_keeps_each_state_with_all_its_facts(self, store: Store) -> None:
         tasks = [a_task(state=state, output=EVERY_KIND) for state in TaskState]
         await put(store, *tasks)

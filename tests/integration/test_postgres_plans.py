@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from cueline.domain.task import Priority
-from cueline.infrastructure.sql import broker, task_statements
+from cueline.infrastructure.sql import broker, run_statements, task_statements
 from cueline.infrastructure.sql.among import these
 from cueline.infrastructure.sql.batches import Batch
 from cueline.infrastructure.sql.postgres.store import ROW_BY_ROW
@@ -51,6 +51,7 @@ WRITING = {
     "claimable": task_statements.CLAIMABLE,
     "set due": task_statements.SET_DUE,
     "by ids": task_statements.BY_IDS,
+    "lock runs": run_statements.LOCK,
     "take": broker._TAKE,
 }
 _SAVED = ("queued", 2, 1, 1, 0, 0, 0, None, None, None, None, None)

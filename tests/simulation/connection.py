@@ -28,11 +28,17 @@ from tests.simulation.locks import Row
 
 WHOLE: Row = ("database",)
 
-LOCKED: dict[str, Callable[..., list[Row]]] = {
-    "tasks.add_many": lambda new: sorted(
+
+def _new_tasks(new: Sequence[Task]) -> list[Row]:
+    return sorted(
         [("task", each.id) for each in new]
         + [("task key", each.spec.key) for each in new if each.spec.key is not None]
-    ),
+    )
+
+
+LOCKED: dict[str, Callable[..., list[Row]]] = {
+    "tasks.add_many": _new_tasks,
+    "tasks.add_claimed": _new_tasks,
     "tasks.save_many": lambda changed: [("task", id) for id in sorted(each.id for each in changed)],
     "tasks.set_dispatched": lambda handed: [("task", id) for id in sorted(handed)],
     "runs.add_many": lambda new: sorted(
@@ -194,9 +200,10 @@ class _Transaction(UnitOfWork):
         queue: str,
         now: Any,
         limit: int,
+        since: Any = None,
     ) -> list[DueTask | Task]:
         """What others have locked is passed over."""
-        found = await operation(queue, now, 1000)
+        found = await operation(queue, now, 1000, since)
         free = await self._hold([due.id for due in found], limit)
         return [due for due in found if due.id in free]
 

@@ -10,9 +10,11 @@ from typing import Any, cast
 
 import pytest
 
+from cueline.application.due import Bookmarks
 from cueline.application.intake import Hints, Intake
 from cueline.application.maintain import Maintain
 from cueline.application.outcomes import Failed
+from cueline.application.rationing import Ration
 from cueline.application.settle import Settled, SettleTasks
 from cueline.application.tasks import Submission, SubmitTasks, Submitted
 from cueline.application.workers import ClaimTasks, Heartbeat, KeepWorkers
@@ -203,6 +205,18 @@ def the_claim_ignores_the_pause(patch: pytest.MonkeyPatch) -> None:
         return dead | await self.save_many([task for task in claimed if task.id not in dead])
 
     patch.setattr(MemoryTasks, "claim_many", claim_many)
+
+
+@mistake
+def a_look_never_goes_back_to_the_beginning(patch: pytest.MonkeyPatch) -> None:
+    """After its first look into a queue a process misses what is due before what it found there."""
+    genuine = Bookmarks.look
+
+    async def look(self: Bookmarks, find: Any, queue: str, now: Any, limit: int) -> Any:
+        self._rations.setdefault(queue, Ration())._rests_until = float("inf")
+        return await genuine(self, find, queue, now, limit)
+
+    patch.setattr(Bookmarks, "look", look)
 
 
 @mistake

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 import pytest
 
-from cueline.application.advancing import Taker
 from cueline.application.outcomes import Released
 from cueline.application.settle import Settled, SettleTasks
 from cueline.application.workers import Heartbeat, KeepWorkers
 from cueline.domain.identifiers import TaskId
 from cueline.domain.task import Task
-from cueline.domain.worker import Worker
-from cueline.infrastructure.memory.fleet import MemoryWorkers
+from cueline.domain.worker import Worker, WorkerState
 from cueline.infrastructure.memory.tasks import MemoryTasks
 from cueline.interfaces.worker.held import Held, Interruption
 from cueline.interfaces.worker.reports import Reports
@@ -46,11 +43,8 @@ def a_lost_worker_claims(patch: pytest.MonkeyPatch) -> None:
     async def claim_many(self: MemoryTasks, claimed: Sequence[Task]) -> set[TaskId]:
         return await self.save_many(claimed)
 
-    async def barred(self: MemoryWorkers, id: Any) -> frozenset[str] | None:
-        return frozenset()
-
     patch.setattr(MemoryTasks, "claim_many", claim_many)
-    patch.setattr(MemoryWorkers, "barred", barred)
+    patch.setattr(MemoryTasks, "add_claimed", MemoryTasks.add_many)
 
 
 @mistake
@@ -112,12 +106,13 @@ def more_is_taken_along_than_there_is_room(patch: pytest.MonkeyPatch) -> None:
 @mistake
 def what_follows_is_taken_past_a_pause(patch: pytest.MonkeyPatch) -> None:
     """A worker takes along the next step of a run although its queue is paused."""
-    genuine = Taker.takes
 
-    def takes(self: Taker, task: Task, now: datetime, barred: Collection[str]) -> bool:
-        return genuine(self, task, now, ())
+    async def add_claimed(self: MemoryTasks, tasks: Sequence[Task]) -> set[TaskId]:
+        rows = self._access.look().workers.rows()
+        live = {worker.id for worker in rows if worker.state is WorkerState.LIVE}
+        return await self.add_many([task for task in tasks if task.worker_id in live])
 
-    patch.setattr(Taker, "takes", takes)
+    patch.setattr(MemoryTasks, "add_claimed", add_claimed)
 
 
 @mistake

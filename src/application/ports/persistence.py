@@ -91,6 +91,13 @@ class TaskRepository(Protocol):
         """
         ...
 
+    async def add_claimed(self, tasks: Sequence[Task]) -> set[TaskId]:
+        """`add_many` for tasks that a worker claims as they come into being.
+
+        Those of a worker that is not live, or of a queue that is paused, are left out, too.
+        """
+        ...
+
     async def get_many(self, ids: Collection[TaskId]) -> list[Task]:
         """The tasks with these ids, in no particular order; unknown ids are left out."""
         ...
@@ -122,7 +129,6 @@ class TaskRepository(Protocol):
         """Queued tasks whose `dispatch_at` has come: by priority, then the longest due first.
 
         A queue that is paused has none. What was due before `since` is left out.
-
         It is for a unit of work that writes: until that ends they are its own, and what others have
         made their own is passed over. So several dispatchers never hand out the same task.
         """
@@ -271,10 +277,6 @@ class WorkerRepository(Protocol):
 
     async def get(self, id: WorkerId) -> Worker | None:
         """A worker."""
-        ...
-
-    async def barred(self, id: WorkerId) -> frozenset[str] | None:
-        """The queues of which a worker may take nothing, as they are paused; None if it is lost."""
         ...
 
     async def save(self, worker: Worker, expected_lease: datetime) -> bool:

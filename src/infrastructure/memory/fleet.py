@@ -41,12 +41,6 @@ class MemoryWorkers(WorkerRepository):
     async def get(self, id: WorkerId) -> Worker | None:
         return self._access.look().workers.get(id)
 
-    async def barred(self, id: WorkerId) -> frozenset[str] | None:
-        worker, queues = await self.get(id), self._access.look().queues
-        if worker is None or worker.state is not WorkerState.LIVE:
-            return None
-        return frozenset(queue.name for queue in queues.rows() if queue.paused)
-
     async def save(self, worker: Worker, expected_lease: datetime) -> bool:
         rows = self._access.change().workers
         held = rows.get(worker.id)

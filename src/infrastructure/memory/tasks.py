@@ -64,17 +64,11 @@ class MemoryTasks(TaskRepository):
                 rows.put(task.id, copy_of_task(task, held.spec))
         return stale
 
+    async def add_claimed(self, tasks: Sequence[Task]) -> set[TaskId]:
+        return await self.add_many(_may_be_given(self._access.change(), tasks))
+
     async def claim_many(self, claimed: Sequence[Task]) -> set[TaskId]:
-        views = self._access.change()
-        workers, paused = views.workers, _paused_queues(views)
-        allowed = [
-            task
-            for task in claimed
-            if task.spec.queue not in paused
-            and task.worker_id is not None
-            and (worker := workers.get(task.worker_id)) is not None
-            and worker.state is WorkerState.LIVE
-        ]
+        allowed = _may_be_given(self._access.change(), claimed)
         stale = await self.save_many(allowed)
         return stale | ({task.id for task in claimed} - {task.id for task in allowed})
 
@@ -175,6 +169,19 @@ def _due(views: Views, queue: str, now: datetime, since: datetime | None = None)
             lambda task: task.dispatch_at is not None and task.dispatch_at <= now,
             views.tasks.ascending(TASKS_TO_DISPATCH, (queue, priority), start),
         )
+
+
+def _may_be_given(views: Views, claimed: Sequence[Task]) -> list[Task]:
+    """Those whose worker is live, and whose queue is not paused."""
+    workers, paused = views.workers, _paused_queues(views)
+    return [
+        task
+        for task in claimed
+        if task.spec.queue not in paused
+        and task.worker_id is not None
+        and (worker := workers.get(task.worker_id)) is not None
+        and worker.state is WorkerState.LIVE
+    ]
 
 
 def _paused_queues(views: Views) -> set[str]:

@@ -208,6 +208,40 @@ class InsertBatch(Batch):
                 return insert
 
 
+class GuardedInsertBatch(Batch):
+    """Insert the rows that fulfil a condition; those that would collide are left out, too.
+
+    `asked` are values for the condition alone, which come after those of the columns.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        names: Sequence[str],
+        asked: Mapping[str, Column[Any]],
+        condition: Callable[[Given], ColumnElement[bool]],
+        *,
+        key: str,
+    ) -> None:
+        super().__init__(
+            {**{name: table.c[name] for name in names}, **asked}, key, table.c[key], key
+        )
+        self._table = table
+        self._inserted = names
+        self._condition = condition
+
+    def one(self, dialect: str) -> Insert:
+        return self._insert(dialect, self._bound())
+
+    def _many(self, given: Given) -> Insert:
+        return self._insert("postgresql", given)
+
+    def _insert(self, dialect: str, given: Given) -> Insert:
+        row = select(*(given[name] for name in self._inserted)).where(self._condition(given))
+        insert = INSERTS[dialect](self._table).from_select(self._inserted, row)
+        return insert.on_conflict_do_nothing()
+
+
 class ChangeBatch(Batch):
     """Update or delete rows, as `build` says of the values of one.
 

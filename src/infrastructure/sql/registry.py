@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import Select, bindparam, literal_column, null, select, union_all, update
+from sqlalchemy import Select, bindparam, select, update
 
 from cueline.application.ports.persistence import (
     DefinitionRepository,
@@ -22,6 +22,7 @@ from cueline.domain.task import Priority
 from cueline.domain.worker import Worker, WorkerState
 from cueline.domain.workflow.definition import Workflow
 from cueline.infrastructure.sql import rows
+from cueline.infrastructure.sql.conditions import IS_LIVE
 from cueline.infrastructure.sql.documents import Documents
 from cueline.infrastructure.sql.queries import Query
 from cueline.infrastructure.sql.session import AnyRow, Session
@@ -33,16 +34,7 @@ _QUEUES = Query(select(queues.c.name, queues.c.paused).order_by(queues.c.name))
 
 _WORKERS: Select[Any] = select(*(as_it_is(column) for column in workers.columns))
 _WORKER = Query(_WORKERS.where(workers.c.id == bindparam("the_id")))
-_IS_LIVE = workers.c.state == literal_column(f"'{WorkerState.LIVE}'")
-_LIVE = Query(_WORKERS.where(_IS_LIVE))
-
-# A row without a name says that the worker is live.
-_BARRED = Query(
-    union_all(
-        select(null().label("name")).where(workers.c.id == bindparam("the_id"), _IS_LIVE),
-        select(queues.c.name).where(queues.c.paused.is_(True)),
-    )
-)
+_LIVE = Query(_WORKERS.where(IS_LIVE))
 
 
 class SqlWorkflows(WorkflowRepository):
@@ -168,10 +160,6 @@ class SqlWorkers(WorkerRepository):
     async def get(self, id: WorkerId) -> Worker | None:
         found = await self._session.fetch(_WORKER, {"the_id": id})
         return _worker(found[0]) if found else None
-
-    async def barred(self, id: WorkerId) -> frozenset[str] | None:
-        found = {row[0] for row in await self._session.fetch(_BARRED, {"the_id": id})}
-        return frozenset(found - {None}) if None in found else None
 
     async def save(self, worker: Worker, expected_lease: datetime) -> bool:
         result = await self._session.execute(

@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, Select, Update, bindparam, select, update
 
 from cueline.infrastructure.sql.among import among
 from cueline.infrastructure.sql.batches import ChangeBatch, Given, InsertBatch, OnConflict
+from cueline.infrastructure.sql.nested import rows_as_json
 from cueline.infrastructure.sql.queries import Query
 from cueline.infrastructure.sql.run_rows import (
     EVENT_COLUMNS,
@@ -22,10 +23,27 @@ ALL_COLUMNS: Select[Any] = select(*(as_it_is(runs.c[name]) for name in RUN_COLUM
 
 BY_IDS = Query(ALL_COLUMNS.where(among(runs.c.id)))
 BY_KEYS = Query(ALL_COLUMNS.where(among(runs.c.key), runs.c.key.is_not(None)))
-LOCK = Query(ALL_COLUMNS.where(among(runs.c.id)).order_by(runs.c.id).with_for_update())
 
 _steps: Select[Any] = select(*(as_it_is(run_steps.c[name]) for name in STEP_COLUMNS))
 STEPS = Query(_steps.where(among(run_steps.c.run_id)))
+
+_seen = runs.alias("seen")
+LOCK = Query(
+    ALL_COLUMNS.add_columns(
+        select(rows_as_json(*(run_steps.c[name] for name in STEP_COLUMNS)))
+        .where(run_steps.c.run_id == runs.c.id)
+        .scalar_subquery(),
+        select(_seen.c.version).where(_seen.c.id == runs.c.id).scalar_subquery(),
+    )
+    .where(among(runs.c.id))
+    .order_by(runs.c.id)
+    .with_for_update(of=runs)
+)
+"""Each run as it is once it is locked; then its steps, and its version, as the statement began.
+
+PostgreSQL reads a row anew that it had to wait for, but not what a subquery reads. If the two
+versions differ, somebody else advanced the run meanwhile, and its steps have to be read again.
+"""
 
 _events: Select[Any] = select(*(as_it_is(run_events.c[name]) for name in EVENT_COLUMNS))
 HISTORY = Query(

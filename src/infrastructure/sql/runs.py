@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from cueline.application.ports.persistence import Page, RunFilter, RunRepository
@@ -11,9 +11,12 @@ from cueline.domain.identifiers import RunId
 from cueline.domain.workflow.run import Run, StepRun, StepState
 from cueline.infrastructure.sql import run_statements as statements
 from cueline.infrastructure.sql.among import these
+from cueline.infrastructure.sql.batches import Line
 from cueline.infrastructure.sql.documents import Documents
+from cueline.infrastructure.sql.nested import rows_of
 from cueline.infrastructure.sql.queries import Query
 from cueline.infrastructure.sql.run_rows import (
+    RUN_COLUMNS,
     event_of,
     event_values,
     run_of,
@@ -24,6 +27,8 @@ from cueline.infrastructure.sql.run_rows import (
 )
 from cueline.infrastructure.sql.session import Session
 from cueline.infrastructure.sql.tables import runs
+
+_VERSION = RUN_COLUMNS.index("version")
 
 
 class SqlRuns(RunRepository):
@@ -56,9 +61,15 @@ class SqlRuns(RunRepository):
         return added
 
     async def lock_many(self, ids: Collection[RunId]) -> list[Run]:
-        found = await self._select(statements.LOCK, ids)
-        self._locked.update((run.id, run) for run in found)
-        return found
+        if not ids:
+            return []
+        found = await self._session.fetch(statements.LOCK, these(ids))
+        begun = {row[0]: rows_of(row[-2]) for row in found}
+        if late := [row[0] for row in found if row[-1] != row[_VERSION]]:
+            begun |= await self._steps_of(late)
+        locked = await self._put_together([row[:-2] for row in found], begun)
+        self._locked.update((run.id, run) for run in locked)
+        return locked
 
     async def get_many(self, ids: Collection[RunId]) -> list[Run]:
         return await self._select(statements.BY_IDS, ids)
@@ -111,12 +122,25 @@ class SqlRuns(RunRepository):
     async def _with_steps(self, found: Sequence[Any]) -> list[Run]:
         if not found:
             return []
-        steps: dict[str, dict[str, StepRun]] = {row[0]: {} for row in found}
-        for row in await self._session.fetch(statements.STEPS, these(steps)):
-            step = step_of(row)
-            steps[row[0]][step.name] = step
+        return await self._put_together(found, await self._steps_of([row[0] for row in found]))
+
+    async def _steps_of(self, ids: Collection[str]) -> dict[str, list[Line]]:
+        """The rows of the steps that have begun, by run."""
+        begun: dict[str, list[Line]] = {id: [] for id in ids}
+        for row in await self._session.fetch(statements.STEPS, these(ids)):
+            begun[row[0]].append(row)
+        return begun
+
+    async def _put_together(
+        self, found: Sequence[Line], begun: Mapping[str, Sequence[Line]]
+    ) -> list[Run]:
         workflows = await self._documents.shared({row[2] for row in found})
-        return [run_of(row, workflows[row[2]], steps[row[0]]) for row in found]
+        return [
+            run_of(
+                row, workflows[row[2]], {step.name: step for step in map(step_of, begun[row[0]])}
+            )
+            for row in found
+        ]
 
     async def _write_steps(self, changed: Sequence[tuple[RunId, StepRun]]) -> None:
         if changed:

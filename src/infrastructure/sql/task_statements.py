@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Select,
+    Text,
     Update,
     bindparam,
     case,
-    exists,
     func,
     literal_column,
     or_,
@@ -21,9 +21,15 @@ from sqlalchemy import (
 
 from cueline.domain.task import Priority, TaskState
 from cueline.infrastructure.sql.among import among
-from cueline.infrastructure.sql.batches import ChangeBatch, Given, InsertBatch
+from cueline.infrastructure.sql.batches import (
+    ChangeBatch,
+    Given,
+    GuardedInsertBatch,
+    InsertBatch,
+)
+from cueline.infrastructure.sql.conditions import is_paused, may_be_given, of_a_live_worker
 from cueline.infrastructure.sql.queries import Query
-from cueline.infrastructure.sql.tables import queue_names, queues, tasks, workers
+from cueline.infrastructure.sql.tables import queue_names, tasks
 from cueline.infrastructure.sql.task_rows import COLUMNS, STATE_COLUMNS
 
 # The state is written into these statements, so that the planner sees that a partial index fits.
@@ -45,6 +51,14 @@ ALL_COLUMNS: Select[*tuple[Any, ...]] = select(*(tasks.c[name] for name in COLUM
 
 ADD = InsertBatch(tasks, COLUMNS, key="id", lock_by="key")
 
+ADD_CLAIMED = GuardedInsertBatch(
+    tasks,
+    COLUMNS,
+    {"the_worker": tasks.c.worker_id, "the_queue": tasks.c.queue},
+    lambda given: may_be_given(given["the_worker"], given["the_queue"]),
+    key="id",
+)
+
 ADD_QUEUES = InsertBatch(queue_names, ("name",), key="name")
 
 
@@ -56,20 +70,9 @@ def _save(given: Given) -> Update:
     )
 
 
-_IS_PAUSED = queues.c.paused.is_(True)
-
-
 def _claim(given: Given) -> Update:
-    """`_save`, if the worker is live and the queue is not paused.
-
-    Each queue is looked up by its name. To read those that are paused at once would be dear: a
-    writer's connection holds any such reading to cost so much (`ROW_BY_ROW`) that it plans anew.
-    """
-    is_live = exists().where(
-        workers.c.id == given["the_worker"], workers.c.state == literal_column("'live'")
-    )
-    is_paused = exists().where(queues.c.name == tasks.c.queue, _IS_PAUSED)
-    return _save(given).where(is_live, ~is_paused)
+    """`_save`, if the worker is live and the queue is not paused."""
+    return _save(given).where(may_be_given(given["the_worker"], tasks.c.queue))
 
 
 def _claim_free(given: Given) -> Update:
@@ -143,9 +146,7 @@ HELD_BY = Query(
 ORPHANS = Query(
     ALL_COLUMNS.where(
         _IS_RUNNING,
-        ~exists().where(
-            workers.c.id == tasks.c.worker_id, workers.c.state == literal_column("'live'")
-        ),
+        ~of_a_live_worker(tasks.c.worker_id),
     ).limit(_LIMIT)
 )
 """In no order: one by id would make the planner walk the whole table."""
@@ -169,7 +170,7 @@ def _due(*names: str) -> Query:
                     .limit(_LIMIT)
                     .with_for_update(skip_locked=True)
                     .subquery()
-                ).where(~exists().where(queues.c.name == bindparam("the_queue"), _IS_PAUSED))
+                ).where(~is_paused(bindparam("the_queue", type_=Text())))
                 for priority in Priority
             )
         )
@@ -180,9 +181,7 @@ DUE = _due("id", "priority", "dispatch_at", "dispatches")
 
 CLAIMABLE = _due(*COLUMNS)
 
-_OPEN_QUEUES = select(queue_names.c.name).where(
-    ~exists().where(queues.c.name == queue_names.c.name, _IS_PAUSED)
-)
+_OPEN_QUEUES = select(queue_names.c.name).where(~is_paused(queue_names.c.name))
 
 # With a limit, so that it is looked up for each queue: of a mere EXISTS the planner, while it knows
 # little of the table, makes a hash of the whole backlog.

@@ -44,6 +44,17 @@ class SqlTasks(TaskRepository):
         written = await self._session.write_each(statements.ADD, rows)
         return {task.id for task, was_new in zip(new, written, strict=True) if was_new}
 
+    async def add_claimed(self, new: Sequence[Task]) -> set[TaskId]:
+        if not new:
+            return set()
+        await self._queues.note({task.spec.queue for task in new})
+        rows = [
+            (*spec_values(task.spec), *state_values(task), task.worker_id, task.spec.queue)
+            for task in new
+        ]
+        written = await self._session.write_each(statements.ADD_CLAIMED, rows)
+        return {task.id for task, was_new in zip(new, written, strict=True) if was_new}
+
     async def get_many(self, ids: Collection[TaskId]) -> list[Task]:
         return await self._select(statements.BY_IDS, ids)
 

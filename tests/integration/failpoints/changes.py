@@ -110,6 +110,7 @@ def _another(what: str) -> Callable[..., None]:
 
 NOTED: Mapping[str, Callable[..., None]] = {
     "tasks.add_many": _added_tasks,
+    "tasks.add_claimed": _added_tasks,
     "tasks.save_many": _saved_tasks,
     "tasks.claim_many": _saved_tasks,
     "runs.add_many": _added_runs,

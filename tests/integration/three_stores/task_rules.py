@@ -83,6 +83,22 @@ class TaskRules(Machine):
     def add_tasks(self, tasks: list[Task]) -> None:
         self.write(lambda uow: uow.tasks.add_many(tasks))
 
+    @rule(
+        tasks=st.lists(some.tasks, max_size=4, unique_by=lambda task: task.id),
+        worker=some.worker_ids,
+    )
+    def add_tasks_that_are_claimed_at_once(self, tasks: list[Task], worker: WorkerId) -> None:
+        """Some of the same unit of work, and the rest unclaimed, as of a run that goes on."""
+
+        async def add(uow: UnitOfWork) -> tuple[set[TaskId], set[TaskId]]:
+            claimed = [
+                task.claim(worker, self.now) for task in tasks if task.state is TaskState.QUEUED
+            ]
+            taken = await uow.tasks.add_claimed(claimed)
+            return taken, await uow.tasks.add_many([task for task in tasks if task.id not in taken])
+
+        self.write(add)
+
     @rule(id=some.task_ids, move=moves)
     def move_a_task(self, id: TaskId, move: Move) -> None:
         self._move({id: move})
