@@ -11,11 +11,12 @@ from typing import Any, cast
 
 from cueline.application.advancing import RunAdvancer
 from cueline.application.application import Application
+from cueline.application.bookmarks import Bookmarks
 from cueline.application.catalogue import Catalogue
 from cueline.application.changes import Announcer
 from cueline.application.context import Context, Integrations, Snooze
 from cueline.application.dispatch import DispatchTasks, Outlet, Window
-from cueline.application.due import Bookmarks, DueTasks
+from cueline.application.due import DueTasks
 from cueline.application.intake import Intake
 from cueline.application.link import BrokerLink
 from cueline.application.maintain import Maintain

@@ -164,6 +164,7 @@ class RunAdvancer:
         fresh.extend(again[id] for id in again.keys() - {task.id for task in revived})
         wanted = taker.claims(fresh, now) if taker else []
         taken = await uow.tasks.add_claimed(wanted) if wanted else set()
+        # One that was there already is in `left`, too: the window soon has its place back.
         left = self._announcer.reserve([task for task in fresh if task.id not in taken])
         added = await uow.tasks.add_many(left) if left else set()
         ready = [task for task in left if task.id in added] + revived

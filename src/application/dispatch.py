@@ -16,7 +16,8 @@ from cueline.application.bell import Bell
 from cueline.application.due import DueTasks
 from cueline.application.link import BrokerLink
 from cueline.application.ports.broker import Message
-from cueline.application.ports.persistence import DueTask, Store
+from cueline.application.ports.persistence import Store
+from cueline.application.ports.questions import DueTask
 from cueline.application.ports.runtime import Clock
 from cueline.domain.errors import Unavailable
 from cueline.domain.identifiers import TaskId
@@ -258,9 +259,9 @@ class Dispatched:
     """What one pass of the dispatcher did, and when the next one has something to do.
 
     `waiting` says that tasks were due; some may still be, for want of room. `relieved` says that
-    workers here are taking them by themselves, so that the others alone have to be seen to. Nobody
-    looks for the next time (None) after a pass that moved something: there will be another one at
-    once.
+    workers here are taking them by themselves, so that the others alone have to be seen to. The
+    next time is None if there is none, and if nobody looked: after a pass that moved something
+    there will be another one at once, and while it is dear to ask, one after a rest.
     """
 
     count: int

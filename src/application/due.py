@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import chain
-from typing import Protocol, TypeAlias, TypeVar
 
-from cueline.application.ports.persistence import (
-    DueTask,
-    Store,
-    TaskRepository,
-    UnitOfWork,
-)
+from cueline.application.bookmarks import GRACE, Bookmarks
+from cueline.application.ports.persistence import Store, TaskRepository, UnitOfWork
+from cueline.application.ports.questions import DueTask
 from cueline.application.ports.runtime import Clock
 from cueline.application.rationing import Ration
 from cueline.domain.task import Task, recovery_delay
-
-GRACE = timedelta(seconds=2)
-"""How long before a look a task may have fallen due that is committed only after it."""
-
-
-class Dispatchable(Protocol):
-    """What has a place in line: a `Task`, or what is told of one."""
-
-    @property
-    def dispatch_at(self) -> datetime | None:
-        """When it is due to be handed out; None, if it is not queued."""
-        ...
-
-
-Found = TypeVar("Found", bound=Dispatchable)
-Find: TypeAlias = Callable[[str, datetime, int, datetime | None], Awaitable[Sequence[Found]]]
 
 
 def most_urgent(lines: Iterable[Sequence[DueTask]]) -> list[DueTask]:
@@ -47,38 +27,6 @@ async def put_off(
     await tasks.set_dispatched({due.id: now + recovery_delay(due.dispatches) for due in handed})
 
 
-class Bookmarks:
-    """Where a look at what is due in a queue begins: at the beginning, or where the last one did.
-
-    In PostgreSQL what was taken keeps its place in the index until no open transaction can see it
-    any more. While one is held open, a look from the beginning reads all that was taken since, and
-    soon takes longer than the work. So one that was dear is not repeated at once: those that follow
-    begin with the first that is known to be left. What falls due before that, as by a clock that is
-    slow, is found by the next look from the beginning, after ten seconds at most.
-    """
-
-    def __init__(self) -> None:
-        self._rations: dict[str, Ration] = {}
-        self._since: dict[str, datetime] = {}
-
-    async def look(
-        self, find: Find[Found], queue: str, now: datetime, limit: int
-    ) -> Sequence[Found]:
-        """What `find` finds in a queue: `TaskRepository.due`, or its `claimable`."""
-        ration = self._rations.setdefault(queue, Ration())
-        since = self._since.get(queue)
-        if since is not None and ration.is_resting:
-            found = await find(queue, now, limit, since)
-            nothing_before = since
-        else:
-            with ration.measured():
-                found = await find(queue, now, limit, None)
-            nothing_before = now - GRACE
-        left = (task.dispatch_at for task in found if task.dispatch_at is not None)
-        self._since[queue] = min(left, default=nothing_before)
-        return found
-
-
 class DueTasks:
     """Hands out what is due to the dispatcher.
 
@@ -92,21 +40,23 @@ class DueTasks:
         self._clock = clock
         self._bookmarks = bookmarks
         self._queues: frozenset[str] = frozenset()
+        self._asked_at = datetime.max.replace(tzinfo=UTC)
         self._ration_of_queues = Ration()
         self._ration_of_next = Ration()
 
     async def look(self) -> tuple[frozenset[str], datetime | None]:
         """`queues` and `next`, for who needs both."""
+        now = self._clock.now()
         async with self._store.read() as uow:
-            return await self._queues_in(uow), await self._next_in(uow)
+            return await self._queues_in(uow, now), await self._next_in(uow, now)
 
     async def queues(self) -> frozenset[str]:
         """In which queues something is due now, those that are paused aside.
 
-        Where that has become dear, it is the last answer for a while.
+        While that is dear to ask, it is the last answer, and where something fell due since.
         """
         async with self._store.read() as uow:
-            return await self._queues_in(uow)
+            return await self._queues_in(uow, self._clock.now())
 
     async def next(self) -> datetime | None:
         """When something is due next, in a queue that is not paused.
@@ -114,7 +64,7 @@ class DueTasks:
         None, too, while it is too dear to be asked.
         """
         async with self._store.read() as uow:
-            return await self._next_in(uow)
+            return await self._next_in(uow, self._clock.now())
 
     async def take(
         self,
@@ -128,7 +78,7 @@ class DueTasks:
         now = self._clock.now()
         async with self._store.write(durable=False) as uow:
             lines = [
-                await self._bookmarks.look(uow.tasks.due, queue, now, count)
+                await self._bookmarks.due(uow.tasks, queue, now, count)
                 for queue, count in most.items()
             ]
             taken = admit(most_urgent(lines))
@@ -136,14 +86,16 @@ class DueTasks:
             await uow.commit()
         return taken
 
-    async def _queues_in(self, uow: UnitOfWork) -> frozenset[str]:
-        if not self._ration_of_queues.is_resting:
-            with self._ration_of_queues.measured():
-                self._queues = frozenset(await uow.tasks.due_queues(self._clock.now()))
+    async def _queues_in(self, uow: UnitOfWork, now: datetime) -> frozenset[str]:
+        if self._ration_of_queues.is_resting:
+            return self._queues.union(await uow.tasks.due_queues(now, self._asked_at - GRACE))
+        with self._ration_of_queues.measured():
+            self._queues = frozenset(await uow.tasks.due_queues(now))
+        self._asked_at = now
         return self._queues
 
-    async def _next_in(self, uow: UnitOfWork) -> datetime | None:
+    async def _next_in(self, uow: UnitOfWork, now: datetime) -> datetime | None:
         if self._ration_of_next.is_resting:
             return None
         with self._ration_of_next.measured():
-            return await uow.tasks.next_due(self._clock.now())
+            return await uow.tasks.next_due(now)

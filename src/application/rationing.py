@@ -18,12 +18,13 @@ LONGEST_REST: Final = 10.0
 
 
 class Ration:
-    """Tells when something may be done again, by how long it took the last time.
+    """Tells when something may be done again, by how long it took the last two times.
 
-    Used on an event loop, whose time it goes by.
+    Once is no sign: a process may have been held up. Used on an event loop, whose time it goes by.
     """
 
     def __init__(self) -> None:
+        self._took = 0.0
         self._rests_until = float("-inf")
 
     @property
@@ -33,10 +34,13 @@ class Ration:
 
     @contextmanager
     def measured(self) -> Iterator[None]:
-        """Do it, and have it rest thereafter. What failed may be tried again at once."""
+        """Do it, and have it rest thereafter, whether it failed or not."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        yield
-        ended = loop.time()
-        if (took := ended - begun) > CHEAP:
-            self._rests_until = ended + min(REST * took, LONGEST_REST)
+        try:
+            yield
+        finally:
+            ended = loop.time()
+            before, self._took = self._took, ended - begun
+            if (dear := min(before, self._took)) > CHEAP:
+                self._rests_until = ended + min(REST * dear, LONGEST_REST)

@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from cueline.application.bookmarks import Bookmarks
 from cueline.application.changes import Announcer, Changes
 from cueline.application.dispatch import Outlet
-from cueline.application.due import Bookmarks, most_urgent, put_off
+from cueline.application.due import most_urgent, put_off
 from cueline.application.intake import Hints, Intake
 from cueline.application.ports.metrics import Metrics
 from cueline.application.ports.persistence import LogEntry, Store, TaskRepository, UnitOfWork
@@ -128,12 +129,12 @@ class ClaimTasks:
         if not limit:
             return []
         if len(queues) == 1:  # else much would be fetched that another queue's tasks come before
-            found = await self._bookmarks.look(tasks.claimable, queues[0], now, limit)
+            found = await self._bookmarks.claimable(tasks, queues[0], now, limit)
             return [task for task in found if task.spec.priority <= hints.urgency]
         first = self._turn % len(queues)
         self._turn += 1
         turns = queues[first:] + queues[:first]
-        lines = [await self._bookmarks.look(tasks.due, queue, now, limit) for queue in turns]
+        lines = [await self._bookmarks.due(tasks, queue, now, limit) for queue in turns]
         due = most_urgent(lines)[:limit]
         return await tasks.get_many([each.id for each in due if each.priority <= hints.urgency])
 

@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from cueline.application.ports.persistence import DueTask, Store
+from cueline.application.ports.persistence import Store
+from cueline.application.ports.questions import DueTask, Since
 from cueline.domain.queue import Queue
 from cueline.domain.task import Priority, Task, TaskState
 from cueline.domain.worker import Worker
@@ -48,24 +49,34 @@ class DispatchContract(StoreSuite):
     async def test_a_look_may_begin_later_and_leaves_out_what_was_due_before(
         self, store: Store
     ) -> None:
-        early, long_ago = (
-            a_task(run_at=NOW - SECOND),
-            a_task(run_at=datetime(1969, 1, 1, tzinfo=UTC)),
-        )
-        low, late = a_task(priority=Priority.LOW, run_at=NOW), a_task(run_at=NOW)
+        long_ago = a_task(run_at=datetime(1969, 1, 1, tzinfo=UTC))
+        early, late = a_task(run_at=NOW - SECOND), a_task(run_at=NOW)
+        low = a_task(priority=Priority.LOW, run_at=NOW)
         await put(store, early, late, low, long_ago)
-        for since, expected in (
-            (None, [long_ago, early, late, low]),
-            (NOW - SECOND, [early, late, low]),
-            (NOW - SECOND + timedelta.resolution, [late, low]),
-            (NOW + timedelta.resolution, []),
-        ):
+        just_later = timedelta.resolution
+        wanted: list[tuple[Since, list[Task]]] = [
+            ({}, [long_ago, early, late, low]),
+            ({Priority.NORMAL: NOW - SECOND}, [early, late, low]),
+            ({Priority.NORMAL: NOW - SECOND + just_later}, [late, low]),
+            ({Priority.NORMAL: NOW + just_later, Priority.HIGH: NOW}, [low]),
+            ({Priority.LOW: NOW + just_later}, [long_ago, early, late]),
+            (dict.fromkeys(Priority, NOW + just_later), []),
+        ]
+        for since, expected in wanted:
             async with store.write() as uow:
                 due = await uow.tasks.due("default", NOW, 9, since)
                 assert await uow.tasks.claimable("default", NOW, 9, since) == expected
                 assert [task.id for task in due] == [task.id for task in expected]
                 assert [task.dispatch_at for task in due] == [task.run_at for task in expected]
                 assert await uow.tasks.claimable("default", NOW, 1, since) == expected[:1]
+
+    async def test_one_can_ask_where_something_fell_due_since(self, store: Store) -> None:
+        await put(store, a_task(queue="old", run_at=NOW - SECOND), a_task(queue="new", run_at=NOW))
+        await put(store, a_task(queue="later", run_at=NOW + SECOND))
+        async with store.read() as uow:
+            assert await uow.tasks.due_queues(NOW, NOW - SECOND) == {"old", "new"}
+            assert await uow.tasks.due_queues(NOW, NOW) == {"new"}
+            assert await uow.tasks.due_queues(NOW, NOW + timedelta.resolution) == set()
 
     async def test_what_is_due_is_handed_to_one_transaction_alone(self, store: Store) -> None:
         await put(store, *(a_task() for _ in range(20)))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from cueline.application.ports.persistence import Page, Store, TaskFilter
+from cueline.application.ports.persistence import Store
+from cueline.application.ports.questions import Page, TaskFilter
 from cueline.domain.identifiers import RunId
 from cueline.domain.task import Origin, Task, TaskState
 from tests.contracts.store_suite import StoreSuite, put, save

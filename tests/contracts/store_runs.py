@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
-from cueline.application.ports.persistence import Page, RunFilter, Store
+from cueline.application.ports.persistence import Store
+from cueline.application.ports.questions import Page, RunFilter
 from cueline.domain.events import Event, Subject
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import RunId

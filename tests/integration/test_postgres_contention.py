@@ -17,7 +17,7 @@ from cueline import App
 from cueline.application.application import Application
 from cueline.application.intake import Hints
 from cueline.application.outcomes import Failed, Outcome, Released, Snoozed, Succeeded
-from cueline.application.ports.persistence import Page, TaskFilter
+from cueline.application.ports.questions import Page, TaskFilter
 from cueline.application.tasks import Submission
 from cueline.application.workflows import Start
 from cueline.domain.errors import Conflict

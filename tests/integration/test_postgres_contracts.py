@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import asyncpg
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from cueline.domain.errors import Unavailable
 from cueline.domain.task import Task
+from cueline.domain.workflow.run import StepState
 from cueline.infrastructure.sql.postgres.broker import PostgresBroker
 from cueline.infrastructure.sql.postgres.listener import PostgresListener
 from cueline.infrastructure.sql.postgres.store import CONNECTIONS, PostgresStore
@@ -20,8 +22,9 @@ from cueline.infrastructure.telemetry.prometheus import PrometheusMetrics
 from tests.contracts.broker import BrokerContract, a_message, soon, tasks, waiting
 from tests.contracts.store import StoreContract
 from tests.contracts.store_capabilities import NewStore
+from tests.contracts.store_suite import put_run
 from tests.doubles import NOW, FakeClock
-from tests.factories import a_task, a_worker
+from tests.factories import a_run, a_step, a_task, a_worker, a_workflow
 
 
 @pytest.fixture
@@ -211,6 +214,31 @@ async def test_what_another_transaction_holds_is_passed_over(postgres: PostgresS
             assert await other.tasks.claim_many(claims) == {held.id}
             await other.tasks.set_due([held.id, free.id], NOW)
             await other.commit()
+
+
+async def test_who_waited_for_a_run_reads_its_steps_anew(
+    postgres: PostgresStore, postgres_store_url: str
+) -> None:
+    """The statement that waits saw the steps as they were before: nobody may believe those."""
+    run = a_run(workflow=a_workflow(steps=[a_step("a"), a_step("b", after="a")]))
+    await put_run(postgres, run)
+    begun = replace(run.steps["a"], state=StepState.RUNNING, starts=1, started_at=NOW)
+    advanced = replace(run, steps={**run.steps, "a": begun}, version=run.version + 1)
+    watcher = await asyncpg.connect(postgres_store_url)
+    waiting = """
+        SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'
+    """
+    async with postgres.write() as first, postgres.write() as second:
+        assert await first.runs.lock_many([run.id]) == [run]
+        locking = asyncio.create_task(second.runs.lock_many([run.id]))
+        async with asyncio.timeout(20):
+            while not await watcher.fetchval(waiting):  # noqa: ASYNC110  # the server has no event
+                await asyncio.sleep(0.01)
+        await first.runs.save_many([advanced])
+        await first.commit()
+        assert await locking == [advanced]
+    await watcher.close()
 
 
 async def test_the_messages_are_not_written_ahead(

@@ -32,6 +32,7 @@ PARAMETERS: Mapping[str, Any] = {
     **these(MANY),
     "the_moment": NOW,
     "the_beginning": 0,
+    **dict.fromkeys(task_statements.SINCE_OF.values(), 0),
     "the_limit": LIMIT,
     "the_queue": "q7",
     "until": NOW,

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from cueline import App
 from cueline.app import TaskHandle, TaskRef
-from cueline.application.ports.persistence import Page, TaskFilter
+from cueline.application.ports.questions import Page, TaskFilter
 from cueline.domain.errors import InvalidInput, KeyReused
 from cueline.loading import load_settings
 

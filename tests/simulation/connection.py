@@ -9,7 +9,6 @@ from typing import Any, Protocol, Self, cast
 from cueline.application.ports.capabilities import Reach, StoreCapabilities
 from cueline.application.ports.persistence import (
     DefinitionRepository,
-    DueTask,
     JournalRepository,
     QueueRepository,
     RunRepository,
@@ -19,6 +18,7 @@ from cueline.application.ports.persistence import (
     WorkerRepository,
     WorkflowRepository,
 )
+from cueline.application.ports.questions import DueTask
 from cueline.domain.errors import InvalidInput, Unavailable
 from cueline.domain.identifiers import TaskId
 from cueline.domain.task import Task

@@ -22,7 +22,8 @@ EVERYONE = "everyone"
 
 CALLS = (
     *("begin", "commit", "committed", "commit", "committed"),
-    *("tasks.add_many", "tasks.save_many", "runs.lock_many", "runs.save_many", "workers.save"),
+    *("tasks.add_many", "tasks.add_claimed", "tasks.save_many"),
+    *("runs.lock_many", "runs.save_many", "workers.save"),
     *("publish", "published", "receive", "received", "acknowledge", "acknowledged"),
 )
 """At which calls a process is struck; the past tense is the answer's way back."""

@@ -10,11 +10,10 @@ from typing import Any, cast
 
 import pytest
 
-from cueline.application.due import Bookmarks
+from cueline.application.bookmarks import _Bookmark
 from cueline.application.intake import Hints, Intake
 from cueline.application.maintain import Maintain
 from cueline.application.outcomes import Failed
-from cueline.application.rationing import Ration
 from cueline.application.settle import Settled, SettleTasks
 from cueline.application.tasks import Submission, SubmitTasks, Submitted
 from cueline.application.workers import ClaimTasks, Heartbeat, KeepWorkers
@@ -210,13 +209,13 @@ def the_claim_ignores_the_pause(patch: pytest.MonkeyPatch) -> None:
 @mistake
 def a_look_never_goes_back_to_the_beginning(patch: pytest.MonkeyPatch) -> None:
     """After its first look into a queue a process misses what is due before what it found there."""
-    genuine = Bookmarks.look
+    genuine = _Bookmark.put
 
-    async def look(self: Bookmarks, find: Any, queue: str, now: Any, limit: int) -> Any:
-        self._rations.setdefault(queue, Ration())._rests_until = float("inf")
-        return await genuine(self, find, queue, now, limit)
+    def put(self: _Bookmark, *args: Any) -> None:
+        self._ration._rests_until = float("inf")
+        genuine(self, *args)
 
-    patch.setattr(Bookmarks, "look", look)
+    patch.setattr(_Bookmark, "put", put)
 
 
 @mistake

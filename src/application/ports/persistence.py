@@ -15,58 +15,24 @@ from types import TracebackType
 from typing import ClassVar, Protocol, Self
 
 from cueline.application.ports.capabilities import StoreCapabilities
+from cueline.application.ports.questions import (
+    ANY_TIME,
+    DueTask,
+    Page,
+    RunFilter,
+    Since,
+    TaskFilter,
+)
 from cueline.domain.attempt import Attempt
 from cueline.domain.definition import TaskDefinition
 from cueline.domain.events import Event
 from cueline.domain.identifiers import RunId, TaskId, WorkerId
 from cueline.domain.json import Json
 from cueline.domain.queue import Queue
-from cueline.domain.task import Priority, Task, TaskState
+from cueline.domain.task import Task
 from cueline.domain.worker import Worker
 from cueline.domain.workflow.definition import Workflow
-from cueline.domain.workflow.run import Run, RunState
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Which part of a listing is wanted: at most `limit` items, after the one named by `after`."""
-
-    limit: int = 50
-    after: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TaskFilter:
-    """Which tasks a listing shows; what is empty or None does not restrict it.
-
-    `scheduled` splits the queued tasks into those whose run time is ahead (True) and the rest.
-    """
-
-    states: tuple[TaskState, ...] = ()
-    scheduled: bool | None = None
-    queue: str | None = None
-    name: str | None = None
-    run_id: RunId | None = None
-    tag: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RunFilter:
-    """Which runs a listing shows; what is empty or None does not restrict it."""
-
-    states: tuple[RunState, ...] = ()
-    workflow: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DueTask:
-    """A queued task whose time to be handed to the broker has come."""
-
-    id: TaskId
-    queue: str
-    priority: Priority
-    dispatch_at: datetime
-    dispatches: int
+from cueline.domain.workflow.run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,24 +90,24 @@ class TaskRepository(Protocol):
         ...
 
     async def due(
-        self, queue: str, now: datetime, limit: int, since: datetime | None = None
+        self, queue: str, now: datetime, limit: int, since: Since = ANY_TIME
     ) -> list[DueTask]:
         """Queued tasks whose `dispatch_at` has come: by priority, then the longest due first.
 
-        A queue that is paused has none. What was due before `since` is left out.
+        A queue that is paused has none. Of a priority in `since`, what was due before is left out.
         It is for a unit of work that writes: until that ends they are its own, and what others have
         made their own is passed over. So several dispatchers never hand out the same task.
         """
         ...
 
     async def claimable(
-        self, queue: str, now: datetime, limit: int, since: datetime | None = None
+        self, queue: str, now: datetime, limit: int, since: Since = ANY_TIME
     ) -> list[Task]:
         """What `due` gives, as whole tasks: for who is going to claim them."""
         ...
 
-    async def due_queues(self, now: datetime) -> set[str]:
-        """The queues in which something is due."""
+    async def due_queues(self, now: datetime, since: datetime | None = None) -> set[str]:
+        """The queues in which something is due, and fell due at `since` or later."""
         ...
 
     async def next_due(self, now: datetime) -> datetime | None:

@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from cueline.application.ports.persistence import Page, RunFilter, RunRepository
+from cueline.application.ports.persistence import RunRepository
+from cueline.application.ports.questions import Page, RunFilter
 from cueline.domain.errors import Conflict
 from cueline.domain.events import Event
 from cueline.domain.identifiers import RunId

@@ -7,7 +7,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 
-from cueline.application.ports.persistence import DueTask, Page, TaskFilter, TaskRepository
+from cueline.application.ports.persistence import TaskRepository
+from cueline.application.ports.questions import (
+    ANY_TIME,
+    DueTask,
+    Page,
+    Since,
+    TaskFilter,
+)
 from cueline.domain.identifiers import TaskId, WorkerId
 from cueline.domain.task import Priority, Task, TaskState
 from cueline.domain.worker import WorkerState
@@ -73,7 +80,7 @@ class MemoryTasks(TaskRepository):
         return stale | ({task.id for task in claimed} - {task.id for task in allowed})
 
     async def due(
-        self, queue: str, now: datetime, limit: int, since: datetime | None = None
+        self, queue: str, now: datetime, limit: int, since: Since = ANY_TIME
     ) -> list[DueTask]:
         return [
             DueTask(task.id, queue, task.spec.priority, task.dispatch_at, task.dispatches)
@@ -82,18 +89,19 @@ class MemoryTasks(TaskRepository):
         ]
 
     async def claimable(
-        self, queue: str, now: datetime, limit: int, since: datetime | None = None
+        self, queue: str, now: datetime, limit: int, since: Since = ANY_TIME
     ) -> list[Task]:
         return [copy_of_task(task) for task in self._due(queue, now, limit, since)]
 
-    def _due(self, queue: str, now: datetime, limit: int, since: datetime | None) -> Iterator[Task]:
+    def _due(self, queue: str, now: datetime, limit: int, since: Since) -> Iterator[Task]:
         views = self._access.look()
         found = () if queue in _paused_queues(views) else _due(views, queue, now, since)
         return islice(found, limit)
 
-    async def due_queues(self, now: datetime) -> set[str]:
+    async def due_queues(self, now: datetime, since: datetime | None = None) -> set[str]:
         views = self._access.look()
-        return {name for name in _unpaused_queues(views) if any(_due(views, name, now))}
+        begin = ANY_TIME if since is None else dict.fromkeys(Priority, since)
+        return {name for name in _unpaused_queues(views) if any(_due(views, name, now, begin))}
 
     async def next_due(self, now: datetime) -> datetime | None:
         views = self._access.look()
@@ -162,9 +170,9 @@ class MemoryTasks(TaskRepository):
         return counts
 
 
-def _due(views: Views, queue: str, now: datetime, since: datetime | None = None) -> Iterator[Task]:
-    start = () if since is None else (since,)
+def _due(views: Views, queue: str, now: datetime, since: Since) -> Iterator[Task]:
     for priority in Priority:
+        start = (since[priority],) if priority in since else ()
         yield from takewhile(
             lambda task: task.dispatch_at is not None and task.dispatch_at <= now,
             views.tasks.ascending(TASKS_TO_DISPATCH, (queue, priority), start),

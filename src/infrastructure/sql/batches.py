@@ -222,9 +222,10 @@ class GuardedInsertBatch(Batch):
         condition: Callable[[Given], ColumnElement[bool]],
         *,
         key: str,
+        lock_by: str,
     ) -> None:
         super().__init__(
-            {**{name: table.c[name] for name in names}, **asked}, key, table.c[key], key
+            {**{name: table.c[name] for name in names}, **asked}, key, table.c[key], lock_by
         )
         self._table = table
         self._inserted = names

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from cueline.application.ports.persistence import Page, RunFilter, RunRepository
+from cueline.application.ports.persistence import RunRepository
+from cueline.application.ports.questions import Page, RunFilter
 from cueline.domain.events import Event
 from cueline.domain.identifiers import RunId
 from cueline.domain.workflow.run import Run, StepRun, StepState

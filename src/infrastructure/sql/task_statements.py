@@ -45,6 +45,10 @@ read the whole backlog than look for each task by its id.
 
 _NOW = bindparam("the_moment", type_=BigInteger)
 _SINCE = bindparam("the_beginning", type_=BigInteger)
+SINCE_OF = {priority: f"the_beginning_{priority.label}" for priority in Priority}
+"""The parameters that say where to begin, for each priority."""
+
+_SINCE_OF = {priority: bindparam(name, type_=BigInteger) for priority, name in SINCE_OF.items()}
 _LIMIT = bindparam("the_limit", type_=BigInteger)
 
 ALL_COLUMNS: Select[*tuple[Any, ...]] = select(*(tasks.c[name] for name in COLUMNS))
@@ -57,6 +61,7 @@ ADD_CLAIMED = GuardedInsertBatch(
     {"the_worker": tasks.c.worker_id, "the_queue": tasks.c.queue},
     lambda given: may_be_given(given["the_worker"], given["the_queue"]),
     key="id",
+    lock_by="key",
 )
 
 ADD_QUEUES = InsertBatch(queue_names, ("name",), key="name")
@@ -164,7 +169,7 @@ def _due(*names: str) -> Query:
                         tasks.c.queue == bindparam("the_queue"),
                         tasks.c.priority == literal_column(str(priority.value)),
                         _IS_QUEUED,
-                        tasks.c.dispatch_at.between(_SINCE, _NOW),
+                        tasks.c.dispatch_at.between(_SINCE_OF[priority], _NOW),
                     )
                     .order_by(tasks.c.dispatch_at, tasks.c.id)
                     .limit(_LIMIT)
@@ -194,7 +199,7 @@ DUE_QUEUES = Query(
                     tasks.c.queue == queue_names.c.name,
                     tasks.c.priority == literal_column(str(priority.value)),
                     _IS_QUEUED,
-                    tasks.c.dispatch_at <= _NOW,
+                    tasks.c.dispatch_at.between(_SINCE, _NOW),
                 )
                 .limit(literal_column("1"))
                 .correlate(queue_names)

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Select, case, func, or_, select
 
-from cueline.application.ports.persistence import DueTask, Page, TaskFilter, TaskRepository
+from cueline.application.ports.persistence import TaskRepository
+from cueline.application.ports.questions import ANY_TIME, DueTask, Page, Since, TaskFilter
 from cueline.domain.identifiers import TaskId, WorkerId
 from cueline.domain.task import Priority, Task, TaskState
 from cueline.infrastructure.sql import task_statements as statements
@@ -24,9 +25,6 @@ from cueline.infrastructure.sql.task_rows import COLUMNS, spec_values, state_val
 from cueline.infrastructure.sql.types import from_microseconds, to_microseconds
 
 AnySelect: TypeAlias = Select[*tuple[Any, ...]]
-
-_BEGINNING = -(2**63)
-"""Before any moment."""
 
 
 class SqlTasks(TaskRepository):
@@ -78,7 +76,7 @@ class SqlTasks(TaskRepository):
         return {task.id for task, was_saved in zip(changed, written, strict=True) if not was_saved}
 
     async def due(
-        self, queue: str, now: datetime, limit: int, since: datetime | None = None
+        self, queue: str, now: datetime, limit: int, since: Since = ANY_TIME
     ) -> list[DueTask]:
         rows = await self._due(statements.DUE, queue, now, limit, since)
         found = [
@@ -89,14 +87,14 @@ class SqlTasks(TaskRepository):
         return found[:limit]
 
     async def claimable(
-        self, queue: str, now: datetime, limit: int, since: datetime | None = None
+        self, queue: str, now: datetime, limit: int, since: Since = ANY_TIME
     ) -> list[Task]:
         rows = await self._due(statements.CLAIMABLE, queue, now, limit, since)
         return [task_of(row) for row in sorted(rows, key=_priority_of)[:limit]]
 
-    async def due_queues(self, now: datetime) -> set[str]:
-        moment = {"the_moment": to_microseconds(now)}
-        return {row[0] for row in await self._session.fetch(statements.DUE_QUEUES, moment)}
+    async def due_queues(self, now: datetime, since: datetime | None = None) -> set[str]:
+        span = {"the_beginning": _beginning(since), "the_moment": to_microseconds(now)}
+        return {row[0] for row in await self._session.fetch(statements.DUE_QUEUES, span)}
 
     async def next_due(self, now: datetime) -> datetime | None:
         moment = {"the_moment": to_microseconds(now)}
@@ -151,13 +149,16 @@ class SqlTasks(TaskRepository):
         return counts
 
     async def _due(
-        self, query: Query, queue: str, now: datetime, limit: int, since: datetime | None
+        self, query: Query, queue: str, now: datetime, limit: int, since: Since
     ) -> Sequence[Any]:
         parameters = {
             "the_queue": queue,
             "the_moment": to_microseconds(now),
-            "the_beginning": _BEGINNING if since is None else to_microseconds(since),
             "the_limit": limit,
+            **{
+                name: _beginning(since.get(priority))
+                for priority, name in statements.SINCE_OF.items()
+            },
         }
         return await self._session.fetch(query, parameters)
 
@@ -169,6 +170,11 @@ class SqlTasks(TaskRepository):
 
 
 _priority_of = itemgetter(COLUMNS.index("priority"))
+
+
+def _beginning(since: datetime | None) -> int:
+    """In microseconds; before any moment if there is none."""
+    return -(2**63) if since is None else to_microseconds(since)
 
 
 def _saved_values(task: Task) -> Line:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import typer
 
-from cueline.application.ports.persistence import RunFilter, TaskFilter
+from cueline.application.ports.questions import RunFilter, TaskFilter
 from cueline.domain.task import TaskState
 from cueline.domain.workflow.run import RunState
 from cueline.interfaces.cli.reading.identifiers import run_id

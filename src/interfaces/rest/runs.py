@@ -11,7 +11,7 @@ from pydantic import Field
 from starlette.requests import Request
 
 from cueline.application.application import Application
-from cueline.application.ports.persistence import Page, RunFilter
+from cueline.application.ports.questions import Page, RunFilter
 from cueline.application.workflows import Start
 from cueline.domain.errors import InvalidDefinition, Problem
 from cueline.domain.identifiers import RunId

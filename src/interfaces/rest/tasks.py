@@ -8,7 +8,7 @@ from fastapi import Query
 from pydantic import Field
 from starlette.requests import Request
 
-from cueline.application.ports.persistence import Page, TaskFilter
+from cueline.application.ports.questions import Page, TaskFilter
 from cueline.domain.errors import InvalidInput, Problem
 from cueline.domain.identifiers import RunId, TaskId
 from cueline.domain.task import TaskState

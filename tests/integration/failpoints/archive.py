@@ -10,7 +10,8 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from cueline.application.ports.persistence import Page, RunFilter, TaskFilter, UnitOfWork
+from cueline.application.ports.persistence import UnitOfWork
+from cueline.application.ports.questions import Page, RunFilter, TaskFilter
 from cueline.infrastructure.memory.tables import Tables
 from cueline.infrastructure.sql.postgres.store import PostgresStore
 from cueline.infrastructure.sql.sqlite.store import SqliteStore

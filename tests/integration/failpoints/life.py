@@ -18,7 +18,7 @@ from dependency_injector import providers
 
 from cueline.application import workflows
 from cueline.application.application import Application
-from cueline.application.ports.persistence import Page, TaskFilter
+from cueline.application.ports.questions import Page, TaskFilter
 from cueline.container import Container
 from cueline.domain.identifiers import RunId
 from cueline.domain.task import TaskState

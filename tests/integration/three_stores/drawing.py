@@ -9,7 +9,7 @@ from typing import TypeVar
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from cueline.application.ports.persistence import Page, RunFilter, TaskFilter
+from cueline.application.ports.questions import Page, RunFilter, TaskFilter
 from cueline.domain.definition import TaskDefinition
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import Purpose, RunId, TaskId, WorkerId

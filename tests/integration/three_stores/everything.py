@@ -6,13 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from cueline.application.ports.persistence import (
-    LogEntry,
-    Page,
-    RunFilter,
-    TaskFilter,
-    UnitOfWork,
-)
+from cueline.application.ports.persistence import LogEntry, UnitOfWork
+from cueline.application.ports.questions import Page, RunFilter, TaskFilter
 from cueline.domain.task import Task
 from cueline.domain.worker import Worker
 from cueline.domain.workflow.run import Run

@@ -10,7 +10,8 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
-from cueline.application.ports.persistence import Page, RunFilter, UnitOfWork
+from cueline.application.ports.persistence import UnitOfWork
+from cueline.application.ports.questions import Page, RunFilter
 from cueline.domain.errors import IllegalTransition
 from cueline.domain.events import Event, Subject
 from cueline.domain.failure import Failure

@@ -9,11 +9,12 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
-from cueline.application.ports.persistence import DueTask, Page, TaskFilter, UnitOfWork
+from cueline.application.ports.persistence import UnitOfWork
+from cueline.application.ports.questions import DueTask, Page, Since, TaskFilter
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import TaskId, WorkerId
 from cueline.domain.json import Json
-from cueline.domain.task import TRANSITIONS, Task, TaskEvent, TaskState
+from cueline.domain.task import TRANSITIONS, Priority, Task, TaskEvent, TaskState
 from tests.integration.three_stores import drawing as some
 from tests.integration.three_stores.everything import by_id, counted, ordered
 from tests.integration.three_stores.machine import Machine
@@ -70,6 +71,9 @@ moves = st.builds(
     some.durations,
     st.sampled_from([0, 0, 0, 0, -1, 1]),
 )
+
+
+beginnings = st.dictionaries(st.sampled_from(Priority), some.moments)
 
 
 class TaskRules(Machine):
@@ -144,10 +148,10 @@ class TaskRules(Machine):
         limit=some.limits,
         worker=some.worker_ids,
         moment=some.soon,
-        since=st.none() | some.moments,
+        since=beginnings,
     )
     def claim_from_a_backlog(
-        self, queue: str, limit: int, worker: WorkerId, moment: datetime, since: datetime | None
+        self, queue: str, limit: int, worker: WorkerId, moment: datetime, since: Since
     ) -> None:
         async def claim(uow: UnitOfWork) -> tuple[list[Task], set[TaskId]]:
             found = await uow.tasks.claimable(queue, moment, limit, since)
@@ -185,11 +189,14 @@ class TaskRules(Machine):
 
     # --- asking -----------------------------------------------------------------------------------
 
-    @rule(limit=some.limits, moment=some.soon, since=st.none() | some.moments)
-    def ask_what_is_due(self, limit: int, moment: datetime, since: datetime | None) -> None:
+    @rule(limit=some.limits, moment=some.soon, since=beginnings, begin=st.none() | some.moments)
+    def ask_what_is_due(
+        self, limit: int, moment: datetime, since: Since, begin: datetime | None
+    ) -> None:
         async def look(uow: UnitOfWork) -> tuple[list[list[DueTask]], set[str], datetime | None]:
             due = [await uow.tasks.due(queue, moment, limit, since) for queue in some.QUEUES]
-            return due, await uow.tasks.due_queues(moment), await uow.tasks.next_due(moment)
+            queues = await uow.tasks.due_queues(moment, begin)
+            return due, queues, await uow.tasks.next_due(moment)
 
         self.write(look)
 

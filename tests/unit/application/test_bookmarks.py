@@ -3,153 +3,224 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import pytest
 
-from cueline.application.due import GRACE, Bookmarks, DueTasks
-from cueline.application.ports.persistence import DueTask, TaskRepository
+from cueline.application.bookmarks import GRACE, Bookmarks
+from cueline.application.due import DueTasks
 from cueline.application.rationing import CHEAP, LONGEST_REST, REST
-from cueline.domain.task import Priority
+from cueline.domain.identifiers import TaskId
+from cueline.domain.task import Priority, Task
 from cueline.infrastructure.memory.tasks import MemoryTasks
 from tests.brittle import BrittleStore
+from tests.contracts.store_suite import put
 from tests.doubles import NOW, FakeClock
-from tests.factories import a_task, a_task_id
+from tests.factories import a_task
 
 DEAR = 10 * CHEAP
 SECOND = timedelta(seconds=1)
+ANEW: Mapping[Priority, datetime] = {}
 
 
-class Index:
-    """What is due in a queue; a look from the beginning takes as long as it is told to."""
+class Shelf:
+    """A store whose answers take as long as they are told to; from where each look began."""
 
-    def __init__(self, *due: datetime) -> None:
-        self.due = list(due)
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.store = BrittleStore()
+        self.bookmarks = Bookmarks()
+        self.due = DueTasks(self.store, FakeClock(), self.bookmarks)
         self.cost = 0.0
-        self.begun: list[datetime | None] = []
+        self.begun: list[object] = []
+        self.failing = False
+        for name in ("due", "claimable", "due_queues", "next_due"):
+            self._watch(patch, name)
 
-    async def find(
-        self, queue: str, now: datetime, limit: int, since: datetime | None
-    ) -> list[DueTask]:
-        self.begun.append(since)
-        await asyncio.sleep(self.cost if since is None else 0.0)
-        found = sorted(at for at in self.due if at <= now and (since is None or at >= since))
-        return [DueTask(a_task_id(), queue, Priority.NORMAL, at, 0) for at in found[:limit]]
+    def _watch(self, patch: pytest.MonkeyPatch, name: str) -> None:
+        answer = getattr(MemoryTasks, name)
+
+        async def watched(tasks: MemoryTasks, *args: object) -> object:
+            since = args[-1] if name in {"due", "claimable"} or len(args) == 2 else None
+            self.begun.append(dict(since) if isinstance(since, Mapping) else since)
+            await asyncio.sleep(0.0 if since else self.cost)
+            if self.failing:
+                raise TimeoutError
+            return await answer(tasks, *args)
+
+        patch.setattr(MemoryTasks, name, watched)
+
+    async def look(self, limit: int = 9, queue: str = "default") -> list[TaskId]:
+        """What is due, without taking it."""
+        async with self.store.write() as uow:
+            return [each.id for each in await self.bookmarks.due(uow.tasks, queue, NOW, limit)]
+
+    async def became_dear(self) -> None:
+        """Look from the beginning until that rests."""
+        self.cost = DEAR
+        await self.look()
+        await self.look()
+        self.begun.clear()
+
+    async def take(self, task: Task) -> None:
+        """Have it be due no more."""
+        async with self.store.write() as uow:
+            await uow.tasks.save_many([task.cancel(NOW)])
+            await uow.commit()
 
 
-async def test_cheap_looks_begin_at_the_beginning() -> None:
-    index, bookmarks = Index(NOW - SECOND, NOW), Bookmarks()
+@pytest.fixture
+def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    return Shelf(monkeypatch)
+
+
+async def test_cheap_looks_begin_at_the_beginning(shelf: Shelf) -> None:
+    await put(shelf.store, a_task())
     for _ in range(3):
-        assert len(await bookmarks.look(index.find, "q", NOW, 9)) == 2
-    assert index.begun == [None, None, None]
+        assert len(await shelf.look()) == 1
+    assert shelf.begun == [ANEW] * 3
 
 
-async def test_after_a_dear_look_the_next_begin_with_the_first_that_was_left() -> None:
-    index, bookmarks = Index(NOW - 2 * SECOND, NOW - SECOND, NOW), Bookmarks()
-    index.cost = DEAR
-    await bookmarks.look(index.find, "q", NOW, 2)
-    del index.due[0]  # taken
-    await bookmarks.look(index.find, "q", NOW, 2)
-    await bookmarks.look(index.find, "q", NOW, 2)
-    assert index.begun == [None, NOW - 2 * SECOND, NOW - SECOND]
+async def test_one_dear_look_may_be_chance_and_the_next_begins_anew(shelf: Shelf) -> None:
+    await put(shelf.store, a_task())
+    shelf.cost = DEAR
+    await shelf.look()
+    shelf.cost = 0.0
+    await shelf.look()
+    await shelf.look()
+    assert shelf.begun == [ANEW] * 3
 
 
-async def test_each_queue_has_a_bookmark_of_its_own() -> None:
-    index, other, bookmarks = Index(NOW), Index(NOW), Bookmarks()
-    index.cost = DEAR
-    await bookmarks.look(index.find, "q", NOW, 2)
-    await bookmarks.look(other.find, "r", NOW, 2)
-    await bookmarks.look(other.find, "r", NOW, 2)
-    assert other.begun == [None, None]
+async def test_after_dear_looks_the_next_begin_with_the_earliest_that_was_left(
+    shelf: Shelf,
+) -> None:
+    tasks = [a_task(run_at=NOW - (2 - number) * SECOND) for number in range(3)]
+    await put(shelf.store, *tasks)
+    await shelf.became_dear()
+    await shelf.take(tasks[0])
+    assert await shelf.look() == [task.id for task in tasks[1:]]
+    assert await shelf.look() == [task.id for task in tasks[1:]]
+    first, second = shelf.begun
+    assert isinstance(first, dict)
+    assert isinstance(second, dict)
+    assert first[Priority.NORMAL] == NOW - 2 * SECOND
+    assert second[Priority.NORMAL] == NOW - SECOND
 
 
-async def test_a_dear_look_has_a_twentieth_of_the_time_and_then_what_came_before_is_found() -> None:
-    index, bookmarks = Index(NOW), Bookmarks()
-    index.cost = DEAR
-    await bookmarks.look(index.find, "q", NOW, 9)
-    index.due.append(NOW - 60 * SECOND)  # by a clock that is slow
-    assert len(await bookmarks.look(index.find, "q", NOW, 9)) == 1
+async def test_what_is_urgent_does_not_hide_the_backlog_behind_it(shelf: Shelf) -> None:
+    urgent = a_task(priority=Priority.CRITICAL, run_at=NOW)
+    backlog = [a_task(run_at=NOW - 3600 * SECOND) for _ in range(5)]
+    await put(shelf.store, urgent, *backlog)
+    shelf.cost = DEAR
+    for _ in range(2):
+        assert await shelf.look(limit=1) == [urgent.id]
+    await shelf.take(urgent)
+    assert await shelf.look(limit=3) == [task.id for task in backlog[:3]]
+    assert await shelf.look() == [task.id for task in backlog]
+
+
+async def test_what_waits_long_does_not_keep_the_others_bookmarks_back(shelf: Shelf) -> None:
+    low = a_task(priority=Priority.LOW, run_at=NOW - 3600 * SECOND)
+    await put(shelf.store, low, a_task(run_at=NOW))
+    await shelf.became_dear()
+    assert len(await shelf.look()) == 2
+    assert shelf.begun == [
+        {
+            Priority.CRITICAL: NOW - GRACE,
+            Priority.HIGH: NOW - GRACE,
+            Priority.NORMAL: NOW,
+            Priority.LOW: low.run_at,
+        }
+    ]
+
+
+async def test_each_queue_has_a_bookmark_of_its_own(shelf: Shelf) -> None:
+    await put(shelf.store, a_task(queue="mail"))
+    await shelf.became_dear()
+    assert len(await shelf.look(queue="mail")) == 1
+    assert shelf.begun == [ANEW]
+
+
+async def test_a_dear_look_has_a_twentieth_of_the_time_and_then_what_came_before_is_found(
+    shelf: Shelf,
+) -> None:
+    await put(shelf.store, a_task(run_at=NOW))
+    await shelf.became_dear()
+    await put(shelf.store, a_task(run_at=NOW - 60 * SECOND))  # by a clock that is slow
+    assert len(await shelf.look()) == 1
     await asyncio.sleep(REST * DEAR)
-    assert len(await bookmarks.look(index.find, "q", NOW, 9)) == 2
-    assert index.begun == [None, NOW, None]
+    assert len(await shelf.look()) == 2
+    assert shelf.begun[-1] == ANEW
 
 
-async def test_however_dear_it_was_a_look_begins_at_the_beginning_in_the_end() -> None:
-    index, bookmarks = Index(NOW), Bookmarks()
-    index.cost = LONGEST_REST
-    await bookmarks.look(index.find, "q", NOW, 9)
+async def test_however_dear_it_was_a_look_begins_at_the_beginning_in_the_end(
+    shelf: Shelf,
+) -> None:
+    await put(shelf.store, a_task(run_at=NOW))
+    shelf.cost = LONGEST_REST
+    await shelf.look()
+    await shelf.look()
     await asyncio.sleep(LONGEST_REST)
-    await bookmarks.look(index.find, "q", NOW, 9)
-    assert index.begun == [None, None]
+    await shelf.look()
+    assert shelf.begun == [ANEW] * 3
 
 
-async def test_after_a_dear_look_that_found_nothing_late_commits_are_seen_still() -> None:
-    index, bookmarks = Index(), Bookmarks()
-    index.cost = DEAR
-    await bookmarks.look(index.find, "q", NOW, 9)
-    index.due.append(NOW - SECOND)
-    assert len(await bookmarks.look(index.find, "q", NOW, 9)) == 1
-    assert index.begun == [None, NOW - GRACE]
+async def test_after_dear_looks_that_found_nothing_late_commits_are_seen_still(
+    shelf: Shelf,
+) -> None:
+    await shelf.became_dear()
+    await put(shelf.store, a_task(run_at=NOW - SECOND))
+    assert len(await shelf.look()) == 1
+    assert shelf.begun == [dict.fromkeys(Priority, NOW - GRACE)]
 
 
-async def test_a_look_that_failed_may_be_repeated_from_the_beginning() -> None:
-    bookmarks = Bookmarks()
-    begun: list[datetime | None] = []
-
-    async def fail(queue: str, now: datetime, limit: int, since: datetime | None) -> list[DueTask]:
-        begun.append(since)
-        await asyncio.sleep(DEAR)
-        raise TimeoutError
-
+async def test_dear_looks_that_failed_rest_too_where_there_is_a_bookmark(shelf: Shelf) -> None:
+    await put(shelf.store, a_task(run_at=NOW))
+    await shelf.look()
+    shelf.cost, shelf.failing = DEAR, True
     for _ in range(2):
         with pytest.raises(TimeoutError):
-            await bookmarks.look(fail, "q", NOW, 9)
-    assert begun == [None, None]
+            await shelf.look()
+    shelf.failing = False
+    assert len(await shelf.look()) == 1
+    assert len(await shelf.look()) == 1
+    assert shelf.begun[-1] != ANEW
 
 
-class TestOverAllQueues:
-    @pytest.fixture
-    def slow(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-        """Have the store take long to say what is due; which of the questions it was asked."""
-        asked: list[str] = []
+async def test_claims_from_a_backlog_share_the_bookmarks(shelf: Shelf) -> None:
+    await put(shelf.store, a_task(run_at=NOW))
+    await shelf.became_dear()
+    async with shelf.store.write() as uow:
+        assert len(await shelf.bookmarks.claimable(uow.tasks, "default", NOW, 9)) == 1
+    assert shelf.begun != [ANEW]
 
-        def slowed(name: str) -> None:
-            answer = getattr(MemoryTasks, name)
 
-            async def asking(tasks: TaskRepository, now: datetime) -> object:
-                asked.append(name)
-                await asyncio.sleep(DEAR)
-                return await answer(tasks, now)
+async def test_while_it_is_dear_to_ask_which_queues_are_known_that_were_or_fell_due_since(
+    shelf: Shelf,
+) -> None:
+    await put(shelf.store, a_task(queue="mail", run_at=NOW - 60 * SECOND))
+    shelf.cost = DEAR
+    assert [await shelf.due.queues() for _ in range(2)] == [{"mail"}] * 2
+    await put(shelf.store, a_task(queue="retried", run_at=NOW))
+    await put(shelf.store, a_task(queue="resumed", run_at=NOW - 60 * SECOND))
+    assert await shelf.due.queues() == {"mail", "retried"}
+    assert shelf.begun == [None, None, NOW - GRACE]
+    await asyncio.sleep(REST * DEAR)
+    assert await shelf.due.queues() == {"mail", "retried", "resumed"}
 
-            monkeypatch.setattr(MemoryTasks, name, asking)
 
-        slowed("due_queues")
-        slowed("next_due")
-        return asked
+async def test_what_falls_due_is_seen_though_nothing_was_when_it_became_dear_to_ask(
+    shelf: Shelf,
+) -> None:
+    shelf.cost = DEAR
+    assert [await shelf.due.queues() for _ in range(3)] == [frozenset()] * 3
+    await put(shelf.store, a_task(run_at=NOW))
+    assert await shelf.due.queues() == {"default"}
 
-    async def test_the_last_answer_stands_while_it_is_dear_to_ask_which_queues(
-        self, slow: list[str]
-    ) -> None:
-        store = BrittleStore()
-        due = DueTasks(store, FakeClock(), Bookmarks())
-        async with store.write() as uow:
-            await uow.tasks.add_many([a_task(queue="mail", run_at=NOW)])
-            await uow.commit()
-        assert [await due.queues() for _ in range(3)] == [{"mail"}] * 3
-        assert slow == ["due_queues"]
-        await asyncio.sleep(REST * DEAR)
-        assert await due.queues() == {"mail"}
-        assert slow == ["due_queues", "due_queues"]
 
-    async def test_nobody_says_what_is_due_next_while_it_is_dear_to_ask(
-        self, slow: list[str]
-    ) -> None:
-        store = BrittleStore()
-        due = DueTasks(store, FakeClock(), Bookmarks())
-        async with store.write() as uow:
-            await uow.tasks.add_many([a_task(run_at=NOW + SECOND)])
-            await uow.commit()
-        assert [await due.next() for _ in range(2)] == [NOW + SECOND, None]
-        await asyncio.sleep(REST * DEAR)
-        assert await due.next() == NOW + SECOND
-        assert slow == ["next_due"] * 2
+async def test_nobody_says_what_is_due_next_while_it_is_dear_to_ask(shelf: Shelf) -> None:
+    await put(shelf.store, a_task(run_at=NOW + SECOND))
+    shelf.cost = DEAR
+    assert [await shelf.due.next() for _ in range(3)] == [NOW + SECOND, NOW + SECOND, None]
+    await asyncio.sleep(REST * DEAR)
+    assert await shelf.due.next() == NOW + SECOND

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from cueline.application.ports.persistence import LogEntry, Page, RunFilter, TaskFilter
+from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.questions import Page, RunFilter, TaskFilter
 from cueline.domain.attempt import AttemptOutcome
 from cueline.domain.errors import NotFound, Unavailable
 from cueline.domain.queue import Queue

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from cueline.application.ports.persistence import Page, TaskFilter
+from cueline.application.ports.questions import Page, TaskFilter
 from cueline.application.tasks import Submission
 from cueline.domain.errors import InvalidInput, KeyReused, UnknownTask
 from cueline.domain.retry import RetryPolicy

@@ -42,7 +42,7 @@ async def list_runs(
     cursor: CursorOption = None,
 ) -> None:
     """List runs, the newest first."""
-    from cueline.application.ports.persistence import Page
+    from cueline.application.ports.questions import Page
     from cueline.interfaces.cli.listing import answer_page, run_filter
     from cueline.interfaces.cli.reading.identifiers import cursor as parse_cursor
     from cueline.interfaces.cli.views.runs import run_table

@@ -45,7 +45,7 @@ async def list_tasks(
     cursor: CursorOption = None,
 ) -> None:
     """List tasks, the newest first."""
-    from cueline.application.ports.persistence import Page
+    from cueline.application.ports.questions import Page
     from cueline.interfaces.cli.listing import answer_page, task_filter
     from cueline.interfaces.cli.reading.identifiers import cursor as parse_cursor
     from cueline.interfaces.cli.views.tasks import task_table

@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from cueline.application.ports.persistence import Page, TaskFilter, UnitOfWork
+from cueline.application.ports.persistence import UnitOfWork
+from cueline.application.ports.questions import Page, TaskFilter
 from cueline.domain.errors import Conflict
 from cueline.domain.events import Event, Subject
 from cueline.domain.task import Task, TaskState

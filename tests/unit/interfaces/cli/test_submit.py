@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cueline.application.ports.persistence import LogEntry, Page, TaskFilter
+from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.questions import Page, TaskFilter
 from cueline.domain.failure import Failure
 from cueline.domain.json import Json
 from cueline.domain.task import Task, TaskState

@@ -1,0 +1,85 @@
+"""Where looks at what is due begin, when it has become dear to begin at the beginning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from cueline.application.ports.persistence import TaskRepository
+from cueline.application.ports.questions import DueTask
+from cueline.application.rationing import Ration
+from cueline.domain.task import Priority, Task
+
+GRACE = timedelta(seconds=2)
+"""How long before a look a task may have fallen due that is committed only after it."""
+
+
+class _Bookmark:
+    """Where the next look into one queue begins, for each priority."""
+
+    def __init__(self) -> None:
+        self._ration = Ration()
+        self._since: dict[Priority, datetime] = {}
+
+    @contextmanager
+    def opened(self) -> Iterator[Mapping[Priority, datetime]]:
+        """From where to look: from the beginning, unless that is dear."""
+        if self._ration.is_resting:
+            yield self._since
+        else:
+            self._since = {}
+            with self._ration.measured():
+                yield {}
+
+    def put(
+        self, found: Sequence[tuple[Priority, datetime | None]], limit: int, now: datetime
+    ) -> None:
+        """Begin with the earliest of what was found; where there was nothing, a little before now.
+
+        If the limit was filled, what is less urgent than the last that was found was not looked at.
+        """
+        seen_to = found[-1][0] if len(found) >= limit else max(Priority)
+        for priority in Priority:
+            left = [at for each, at in found if each is priority and at is not None]
+            if left:
+                self._since[priority] = min(left)
+            elif priority <= seen_to:
+                self._since.setdefault(priority, now - GRACE)
+
+
+class Bookmarks:
+    """What is due in a queue, from the beginning, or from where the last look had come to.
+
+    In PostgreSQL what was taken keeps its place in the index until no open transaction can see it
+    any more. While one is held open, a look from the beginning reads all that was taken since, and
+    soon takes longer than the work. So one that was dear is not repeated at once: those that follow
+    begin with the earliest that is known to be left. What falls due before that, as by a clock that
+    is slow, is found by the next look from the beginning, after ten seconds at most.
+    """
+
+    def __init__(self) -> None:
+        self._bookmarks: dict[str, _Bookmark] = {}
+
+    async def due(
+        self, tasks: TaskRepository, queue: str, now: datetime, limit: int
+    ) -> list[DueTask]:
+        """`TaskRepository.due`."""
+        bookmark = self._of(queue)
+        with bookmark.opened() as since:
+            found = await tasks.due(queue, now, limit, since)
+        bookmark.put([(each.priority, each.dispatch_at) for each in found], limit, now)
+        return found
+
+    async def claimable(
+        self, tasks: TaskRepository, queue: str, now: datetime, limit: int
+    ) -> list[Task]:
+        """`TaskRepository.claimable`."""
+        bookmark = self._of(queue)
+        with bookmark.opened() as since:
+            found = await tasks.claimable(queue, now, limit, since)
+        bookmark.put([(task.spec.priority, task.dispatch_at) for task in found], limit, now)
+        return found
+
+    def _of(self, queue: str) -> _Bookmark:
+        return self._bookmarks.setdefault(queue, _Bookmark())

@@ -1,0 +1,61 @@
+"""What a store is asked for: which part of a listing, and what is due."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import TypeAlias
+
+from cueline.domain.identifiers import RunId, TaskId
+from cueline.domain.task import Priority, TaskState
+from cueline.domain.workflow.run import RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a listing is wanted: at most `limit` items, after the one named by `after`."""
+
+    limit: int = 50
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilter:
+    """Which tasks a listing shows; what is empty or None does not restrict it.
+
+    `scheduled` splits the queued tasks into those whose run time is ahead (True) and the rest.
+    """
+
+    states: tuple[TaskState, ...] = ()
+    scheduled: bool | None = None
+    queue: str | None = None
+    name: str | None = None
+    run_id: RunId | None = None
+    tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs a listing shows; what is empty or None does not restrict it."""
+
+    states: tuple[RunState, ...] = ()
+    workflow: str | None = None
+
+
+Since: TypeAlias = Mapping[Priority, datetime]
+"""For some priorities, the moment with which to begin."""
+
+ANY_TIME: Since = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class DueTask:
+    """A queued task whose time to be handed to the broker has come."""
+
+    id: TaskId
+    queue: str
+    priority: Priority
+    dispatch_at: datetime
+    dispatches: int
