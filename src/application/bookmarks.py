@@ -28,9 +28,9 @@ class _Bookmark:
         if self._ration.is_resting:
             yield self._since
         else:
-            self._since = {}
             with self._ration.measured():
                 yield {}
+            self._since = {}  # of no use any more, unless that failed
 
     def put(
         self, found: Sequence[tuple[Priority, datetime | None]], limit: int, now: datetime
