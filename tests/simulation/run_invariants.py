@@ -160,8 +160,13 @@ def retries_what_has_failed(commit: Commit) -> Iterator[str]:
         before, run = change.before, change.after
         if before is None or before.state is not RunState.FAILED:
             continue
+        reset = {
+            fact.data["step"]
+            for fact in commit.history
+            if fact.id == run.id and fact.type == "step.reset"
+        }  # a step that cannot begin breaks again at once, and at the same moment looks the same
         for step in before.steps.values():
-            if step.is_broken and run.steps[step.name] == step:
+            if step.is_broken and step.name not in reset and run.steps[step.name] == step:
                 yield f"{_named(run)} was tried again, and {step.name} is still {step.state}"
 
 
