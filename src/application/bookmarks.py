@@ -35,7 +35,7 @@ class _Bookmark:
     def put(
         self, found: Sequence[tuple[Priority, datetime | None]], limit: int, now: datetime
     ) -> None:
-        """Begin with the earliest of what was found; where there was nothing, a little before now.
+        """Begin with the earliest of what was found, and a little before now at the latest.
 
         If the limit was filled, what is less urgent than the last that was found was not looked at.
         """
@@ -43,7 +43,7 @@ class _Bookmark:
         for priority in Priority:
             left = [at for each, at in found if each is priority and at is not None]
             if left:
-                self._since[priority] = min(left)
+                self._since[priority] = min(*left, now - GRACE)
             elif priority <= seen_to:
                 self._since.setdefault(priority, now - GRACE)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-CHEAP: Final = 0.02
+CHEAP: Final = 0.005
 """What takes no longer than this is not rationed, in seconds."""
 
 REST: Final = 20
