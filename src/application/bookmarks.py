@@ -14,12 +14,15 @@ from cueline.domain.task import Priority, Task
 GRACE = timedelta(seconds=2)
 """How long before a look a task may have fallen due that is committed only after it."""
 
+CHEAP = 0.005
+"""A look that takes no longer is not rationed, in seconds. Little is missed by one that is."""
+
 
 class _Bookmark:
     """Where the next look into one queue begins, for each priority."""
 
     def __init__(self) -> None:
-        self._ration = Ration()
+        self._ration = Ration(CHEAP)
         self._since: dict[Priority, datetime] = {}
 
     @contextmanager

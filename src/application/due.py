@@ -13,6 +13,12 @@ from cueline.application.ports.runtime import Clock
 from cueline.application.rationing import Ration
 from cueline.domain.task import Task, recovery_delay
 
+CHEAP = 0.02
+"""A question over all queues that takes no longer is not rationed, in seconds.
+
+More than a look into one queue, as while it is not asked the dispatcher looks a little late.
+"""
+
 
 def most_urgent(lines: Iterable[Sequence[DueTask]]) -> list[DueTask]:
     """What is due in several queues, by priority; within one they take turns, lest one starve."""
@@ -41,8 +47,8 @@ class DueTasks:
         self._bookmarks = bookmarks
         self._queues: frozenset[str] = frozenset()
         self._asked_at = datetime.max.replace(tzinfo=UTC)
-        self._ration_of_queues = Ration()
-        self._ration_of_next = Ration()
+        self._ration_of_queues = Ration(CHEAP)
+        self._ration_of_next = Ration(CHEAP)
 
     async def look(self) -> tuple[frozenset[str], datetime | None]:
         """`queues` and `next`, for who needs both."""

@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-CHEAP: Final = 0.005
-"""What takes no longer than this is not rationed, in seconds."""
-
 REST: Final = 20
 """What is dear rests twenty times as long as it took: it has a twentieth of the time."""
 
@@ -23,7 +20,9 @@ class Ration:
     Once is no sign: a process may have been held up. Used on an event loop, whose time it goes by.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cheap: float) -> None:
+        """What takes no longer than `cheap`, in seconds, is not rationed."""
+        self._cheap = cheap
         self._took = 0.0
         self._rests_until = float("-inf")
 
@@ -42,5 +41,5 @@ class Ration:
         finally:
             ended = loop.time()
             before, self._took = self._took, ended - begun
-            if (dear := min(before, self._took)) > CHEAP:
+            if (dear := min(before, self._took)) > self._cheap:
                 self._rests_until = ended + min(REST * dear, LONGEST_REST)

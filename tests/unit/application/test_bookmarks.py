@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from cueline.application.bookmarks import GRACE, Bookmarks
-from cueline.application.due import DueTasks
-from cueline.application.rationing import CHEAP, LONGEST_REST, REST
+from cueline.application.due import CHEAP, DueTasks
+from cueline.application.rationing import LONGEST_REST, REST
 from cueline.domain.identifiers import TaskId
 from cueline.domain.task import Priority, Task
 from cueline.infrastructure.memory.tasks import MemoryTasks
