@@ -24,6 +24,10 @@ from cueline.settings import Settings
 BULK = 1000
 """How many tasks are submitted in one call, and so in one transaction, when in bulk."""
 
+CALLERS = 2
+"""How many submit in bulk at the same time: while the store writes what one brings, the next batch
+is checked."""
+
 _POLL = 0.002
 
 
@@ -34,8 +38,11 @@ class Submitter:
         await nothing.submit(number=number)
 
     async def submit_many(self, numbers: range) -> None:
-        for start in range(0, len(numbers), BULK):
-            await nothing.submit_many({"number": one} for one in numbers[start : start + BULK])
+        async def every_other(first: int) -> None:
+            for start in range(first * BULK, len(numbers), CALLERS * BULK):
+                await nothing.submit_many({"number": one} for one in numbers[start : start + BULK])
+
+        await asyncio.gather(*map(every_other, range(CALLERS)))
 
     async def chain(self, number: int) -> None:
         await chain.start({"number": number})
@@ -49,7 +56,10 @@ class Cueline:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.settings = f"{settings.concurrency} slots, all state kept, bulk submits by {BULK}"
+        self.settings = (
+            f"{settings.concurrency} slots, all state kept, "
+            f"bulk submits by {BULK}, {CALLERS} at once"
+        )
 
     def remove(self) -> None:
         asyncio.run(place.remove(self._settings))

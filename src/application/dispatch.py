@@ -7,10 +7,11 @@ which it will be wanted, where it can still be reordered, paused and cancelled.
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeAlias, TypeVar
 
 from cueline.application.bell import Bell
 from cueline.application.due import DueTasks
@@ -25,6 +26,11 @@ from cueline.domain.queue import Queue
 from cueline.domain.task import Priority, Task, TaskState
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+Place: TypeAlias = tuple[str, Priority]
+"""Where a message waits in the broker: in which queue, and how urgent it is."""
 
 FRESH = timedelta(seconds=1)
 """How long the window's view of the workers and the broker is trusted for a submit."""
@@ -120,13 +126,23 @@ class Window:
             return 0
         return self._queue(queue).room(self._slots.get(queue, 0), held, priority)
 
-    def take(self, queue: str, priority: Priority) -> bool:
-        """Reserve room for a message by the figures at hand; False if there is none."""
+    def take(self, queue: str, priority: Priority, count: int) -> int:
+        """Reserve room for up to so many messages by the figures at hand; for how many there is."""
         self._wanted[queue] = None
-        if not self.room(queue, priority):
-            return False
-        self._held[queue][priority] += 1
-        return True
+        if taken := min(count, self.room(queue, priority)):
+            self._held[queue][priority] += taken
+        return taken
+
+    def admit(self, waiting: Iterable[T], place: Callable[[T], Place]) -> Iterator[T]:
+        """Reserve room for what waits, the more urgent first; those for which there is some.
+
+        Of one queue and priority the first come first.
+        """
+        lines: dict[Place, list[T]] = defaultdict(list)
+        for each in waiting:
+            lines[place(each)].append(each)
+        for (queue, priority), line in sorted(lines.items(), key=lambda item: item[0][1]):
+            yield from line[: self.take(queue, priority, len(line))]
 
     def give_back(self, messages: Iterable[Message]) -> None:
         """Note messages that were taken off the broker."""
@@ -184,14 +200,9 @@ class Outlet:
         if not self._broker.answers():
             return list(tasks)
         now = self._clock.now()
-        ready = sorted(
-            (task for task in tasks if task.is_ready(now)), key=lambda task: task.spec.priority
-        )
-        handed = {
-            task.id: task.handed_to_broker(now)
-            for task in ready
-            if self._window.take(task.spec.queue, task.spec.priority)
-        }
+        ready = [task for task in tasks if task.is_ready(now)]
+        admitted = self._window.admit(ready, lambda task: (task.spec.queue, task.spec.priority))
+        handed = {task.id: task.handed_to_broker(now) for task in admitted}
         return [handed.get(task.id, task) for task in tasks] if handed else list(tasks)
 
     async def publish(self, tasks: Sequence[Task]) -> None:
@@ -341,4 +352,4 @@ class DispatchTasks:
         return [Message(due.id, due.queue, due.priority) for due in taken]
 
     def _admitted(self, due: Sequence[DueTask]) -> list[DueTask]:
-        return [each for each in due if self._window.take(each.queue, each.priority)]
+        return list(self._window.admit(due, lambda each: (each.queue, each.priority)))

@@ -14,6 +14,7 @@ from cueline.application.outcomes import Cancelled
 from cueline.application.ports.persistence import Store, UnitOfWork
 from cueline.application.ports.runtime import Clock, IdGenerator, InputChecker
 from cueline.application.settle import SettleTasks
+from cueline.domain.definition import TaskDefinition
 from cueline.domain.duration import LONGEST
 from cueline.domain.errors import (
     Conflict,
@@ -98,16 +99,20 @@ class SubmitTasks:
     async def prepare(self, submissions: Sequence[Submission]) -> list[Task]:
         """Check submissions and make the tasks of them, storing nothing yet."""
         now = self._clock.now()
+        names = dict.fromkeys(submission.name for submission in submissions)
+        definitions = {name: await self._catalogue.find(name) for name in names}
+        known = [] if all(definitions.values()) else await self._catalogue.names()
         problems: list[Problem] = []
         tasks: list[Task] = []
         for index, submission in enumerate(submissions):
-            where = f"[{index}]." if len(submissions) > 1 else ""
             try:
-                tasks.append(await self._task(submission, now))
+                if (definition := definitions[submission.name]) is None:
+                    raise UnknownTask(submission.name, known)
+                tasks.append(self._task(submission, definition, now))
             except InvalidInput as error:
                 if len(submissions) == 1:
                     raise
-                problems.extend(Problem(where + p.path, p.message) for p in error.problems)
+                problems.extend(Problem(f"[{index}].{p.path}", p.message) for p in error.problems)
         if problems:
             raise InvalidInput("the batch holds submissions that cannot be used", problems)
         return tasks
@@ -182,10 +187,7 @@ class SubmitTasks:
             return {}
         return {task.spec.key: task for task in await uow.tasks.by_keys(keys) if task.spec.key}
 
-    async def _task(self, submission: Submission, now: datetime) -> Task:
-        definition = await self._catalogue.find(submission.name)
-        if definition is None:
-            raise UnknownTask(submission.name, await self._catalogue.names())
+    def _task(self, submission: Submission, definition: TaskDefinition, now: datetime) -> Task:
         problems = list(_option_problems(submission))
         if problems:
             raise InvalidInput(f"task {submission.name!r} cannot be submitted so", problems)

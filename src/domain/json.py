@@ -40,15 +40,36 @@ def _first_problem(root: object, path: str) -> Problem | None:
         value, trail, depth = pending.pop()
         if isinstance(value, dict):
             fault = _nesting_fault(depth) or _key_fault(value)
-            pending.extend([(member, (trail, key), depth + 1) for key, member in value.items()])
+            pending.extend(
+                [
+                    (member, (trail, key), depth + 1)
+                    for key, member in value.items()
+                    if not _is_harmless(member)
+                ]
+            )
         elif isinstance(value, list) or type(value) is tuple:  # encoders refuse named tuples
             fault = _nesting_fault(depth)
-            pending.extend([(member, (trail, i), depth + 1) for i, member in enumerate(value)])
+            pending.extend(
+                [
+                    (member, (trail, i), depth + 1)
+                    for i, member in enumerate(value)
+                    if not _is_harmless(member)
+                ]
+            )
         else:
             fault = _scalar_fault(value)
         if fault:
             return Problem(_written(path, trail), fault)
     return None
+
+
+def _is_harmless(value: object) -> bool:
+    """Whether it is seen at a glance that nothing is wrong, as with most of what is submitted."""
+    if type(value) is str:
+        return value.isascii()
+    if type(value) is int:
+        return _SMALLEST <= value <= _LARGEST
+    return value is None or type(value) is bool
 
 
 def _nesting_fault(depth: int) -> str | None:
@@ -61,7 +82,7 @@ def _key_fault(value: Mapping[object, object]) -> str | None:
     for key in value:
         if type(key) is not str:
             return f"a key is of type {type(key).__name__}, which is not plain text"
-        if not _is_unicode(key):
+        if not (key.isascii() or _is_unicode(key)):
             return f"the key {key!r} holds half of a surrogate pair, which is not Unicode"
     return None
 

@@ -17,6 +17,7 @@ from cueline.application.outcomes import Failed
 from cueline.application.settle import Settled, SettleTasks
 from cueline.application.tasks import Submission, SubmitTasks, Submitted
 from cueline.application.workers import ClaimTasks, Heartbeat, KeepWorkers
+from cueline.domain.definition import TaskDefinition
 from cueline.domain.errors import Unavailable
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import TaskId
@@ -268,8 +269,11 @@ def critical_is_no_priority(patch: pytest.MonkeyPatch) -> None:
     """The most urgent priority is 0, which is taken for none: `or` for `is None`."""
     genuine = SubmitTasks._task
 
-    async def task(self: SubmitTasks, submission: Submission, now: datetime) -> Task:
-        return await genuine(self, replace(submission, priority=submission.priority or None), now)
+    def task(
+        self: SubmitTasks, submission: Submission, definition: TaskDefinition, now: datetime
+    ) -> Task:
+        submission = replace(submission, priority=submission.priority or None)
+        return genuine(self, submission, definition, now)
 
     patch.setattr(SubmitTasks, "_task", task)
 

@@ -138,6 +138,7 @@ class WorkerLoop:
         except WorkerEvicted:
             await self._start_over(worker)
             return
+        await asyncio.sleep(0)  # what was claimed begins first
         await self._app.claim.acknowledge(hints)
 
     @contextmanager

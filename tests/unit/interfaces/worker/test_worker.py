@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from cueline.application.context import Context, Snooze
-from cueline.application.intake import Hints
 from cueline.application.outcomes import Outcome, Succeeded
 from cueline.application.ports.broker import Message
 from cueline.application.ports.persistence import LogEntry
@@ -554,26 +553,22 @@ async def test_a_cancellation_in_the_turn_of_a_claim_leaves_no_slot_taken(shop: 
     shop.on("other", lambda: "fine")
     async with shop.open(slots=1) as running:
         await shop.registered()
-        take = shop.h.app.claim.take
-        [task] = [await shop.submit(run_at=shop.h.clock.now() + timedelta(minutes=1))]
+        take, begin = shop.h.app.claim.take, running.loop._begin
+        task = await shop.submit(run_at=shop.h.clock.now() + timedelta(minutes=1))
 
-        async def cancel_before_the_first_step(*args: Any) -> list[Task]:
+        async def take_and_cancel(*args: Any) -> list[Task]:
             claimed = await take(*args)
-            if claimed and claimed[0].id == task.id:
-                # runs after the handlers' tasks were made, before their first step
-                held = running.loop._held
-                original = shop.h.app.claim.acknowledge
-
-                async def acknowledge(hints: Hints) -> None:
-                    shop.h.app.claim.acknowledge = original  # type: ignore[method-assign]
-                    held[task.id].interrupt(held_module.Interruption.REVOKED)
-                    await shop.h.app.tasks.cancel([task.id])
-                    await original(hints)
-
-                shop.h.app.claim.acknowledge = acknowledge  # type: ignore[method-assign]
+            if task.id in {each.id for each in claimed}:
+                await shop.h.app.tasks.cancel([task.id])
             return claimed
 
-        shop.h.app.claim.take = cancel_before_the_first_step  # type: ignore[method-assign, assignment]
+        def begin_and_interrupt(begun: Task) -> None:
+            begin(begun)
+            if begun.id == task.id:  # before the first step of what was made just now
+                running.loop._held[task.id].interrupt(held_module.Interruption.REVOKED)
+
+        shop.h.app.claim.take = take_and_cancel  # type: ignore[method-assign, assignment]
+        running.loop._begin = begin_and_interrupt  # type: ignore[method-assign, assignment]
         shop.h.clock.advance(60)
         await shop.in_state(task, TaskState.CANCELLED)
         assert (await shop.ended(await shop.submit("other"))).output == "fine"
