@@ -16,6 +16,7 @@ from cueline.application.application import Application
 from cueline.application.bookmarks import Bookmarks
 from cueline.application.catalogue import Catalogue
 from cueline.application.changes import Announcer
+from cueline.application.claiming import ClaimTasks
 from cueline.application.context import Integrations
 from cueline.application.dispatch import DispatchTasks, Outlet, Window
 from cueline.application.due import DueTasks
@@ -31,7 +32,7 @@ from cueline.application.queries import Queries
 from cueline.application.queues import SteerQueues
 from cueline.application.settle import SettleTasks
 from cueline.application.tasks import SteerTasks, SubmitTasks
-from cueline.application.workers import ClaimTasks, KeepWorkers, RecordLogs
+from cueline.application.workers import KeepWorkers, RecordLogs
 from cueline.application.workflows import RegisterWorkflows, StartRuns, SteerRuns
 from cueline.infrastructure.events.bus import SharedEventBus
 from cueline.infrastructure.execution.checker import JsonSchemaChecker
@@ -138,7 +139,7 @@ class Container(containers.DeclarativeContainer):
 
     catalogue = providers.Singleton(Catalogue, store, clock, definitions)
     link = providers.Singleton(BrokerLink, broker, metrics)
-    bookmarks = providers.Singleton(Bookmarks)
+    bookmarks = providers.Factory(Bookmarks)
     due = providers.Singleton(DueTasks, store, clock, bookmarks)
     window = providers.Singleton(Window, store, link, clock)
     outlet = providers.Singleton(Outlet, store, link, window, clock)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
+from cueline.application.ports.questions import Claimant
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import RunId, TaskId, WorkerId
 from cueline.domain.json import Json, JsonObject
@@ -94,6 +95,16 @@ def a_run(
 ) -> Run:
     """A run in which nothing has started."""
     return Run.of(id or RunId(_ids.new()), workflow or a_workflow(), input, now, key)
+
+
+def a_claimant(
+    worker: Worker,
+    *,
+    queues: Collection[str] | None = None,
+    names: Collection[str] = ("send",),
+) -> Claimant:
+    """The worker as it claims: for its queues, with a handler for what `a_task` is called."""
+    return Claimant(worker.id, worker.queues if queues is None else queues, names)
 
 
 def a_worker(

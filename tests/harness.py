@@ -14,6 +14,7 @@ from cueline.application.application import Application
 from cueline.application.bookmarks import Bookmarks
 from cueline.application.catalogue import Catalogue
 from cueline.application.changes import Announcer
+from cueline.application.claiming import ClaimTasks
 from cueline.application.context import Context, Integrations, Snooze
 from cueline.application.dispatch import DispatchTasks, Outlet, Window
 from cueline.application.due import DueTasks
@@ -26,7 +27,7 @@ from cueline.application.queries import Queries
 from cueline.application.queues import SteerQueues
 from cueline.application.settle import Settled, SettleTasks
 from cueline.application.tasks import SteerTasks, Submission, SubmitTasks
-from cueline.application.workers import ClaimTasks, KeepWorkers, RecordLogs
+from cueline.application.workers import KeepWorkers, RecordLogs
 from cueline.application.workflows import RegisterWorkflows, Start, StartRuns, SteerRuns
 from cueline.domain.definition import TaskDefinition
 from cueline.domain.errors import Problem, Unavailable

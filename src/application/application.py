@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cueline.application.bell import Bell
 from cueline.application.catalogue import Catalogue
+from cueline.application.claiming import ClaimTasks
 from cueline.application.context import Integrations
 from cueline.application.dispatch import DispatchTasks
 from cueline.application.maintain import Maintain
@@ -14,7 +15,7 @@ from cueline.application.queries import Queries
 from cueline.application.queues import SteerQueues
 from cueline.application.settle import SettleTasks
 from cueline.application.tasks import SteerTasks, SubmitTasks
-from cueline.application.workers import ClaimTasks, KeepWorkers, RecordLogs
+from cueline.application.workers import KeepWorkers, RecordLogs
 from cueline.application.workflows import RegisterWorkflows, StartRuns, SteerRuns
 
 

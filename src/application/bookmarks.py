@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from cueline.application.ports.persistence import TaskRepository
-from cueline.application.ports.questions import DueTask
+from cueline.application.ports.questions import Claimant, DueTask
 from cueline.application.rationing import Ration
 from cueline.domain.task import Priority, Task
 
@@ -36,15 +36,14 @@ class _Bookmark:
             self._since = {}  # of no use any more, unless that failed
 
     def put(
-        self, found: Sequence[tuple[Priority, datetime | None]], limit: int, now: datetime
+        self, found: Sequence[tuple[Priority, datetime]], seen_to: Priority, now: datetime
     ) -> None:
         """Begin with the earliest of what was found, and a little before now at the latest.
 
-        If the limit was filled, what is less urgent than the last that was found was not looked at.
+        What is less urgent than `seen_to` was not looked at.
         """
-        seen_to = found[-1][0] if len(found) >= limit else max(Priority)
         for priority in Priority:
-            left = [at for each, at in found if each is priority and at is not None]
+            left = [at for each, at in found if each is priority]
             if left:
                 self._since[priority] = min(*left, now - GRACE)
             elif priority <= seen_to:
@@ -59,6 +58,8 @@ class Bookmarks:
     soon takes longer than the work. So one that was dear is not repeated at once: those that follow
     begin with the earliest that is known to be left. What falls due before that, as by a clock that
     is slow, is found by the next look from the beginning, after ten seconds at most.
+
+    Whoever claims has some of its own: it passes over what it cannot handle, others must not.
     """
 
     def __init__(self) -> None:
@@ -71,18 +72,30 @@ class Bookmarks:
         bookmark = self._of(queue)
         with bookmark.opened() as since:
             found = await tasks.due(queue, now, limit, since)
-        bookmark.put([(each.priority, each.dispatch_at) for each in found], limit, now)
+        seen_to = max(Priority) if len(found) < limit else found[-1].priority
+        bookmark.put([(each.priority, each.dispatch_at) for each in found], seen_to, now)
         return found
 
-    async def claimable(
-        self, tasks: TaskRepository, queue: str, now: datetime, limit: int
+    async def claim_due(
+        self,
+        tasks: TaskRepository,
+        queue: str,
+        claimant: Claimant,
+        now: datetime,
+        limit: int,
+        urgency: Priority,
     ) -> list[Task]:
-        """`TaskRepository.claimable`."""
+        """`TaskRepository.claim_due`."""
         bookmark = self._of(queue)
         with bookmark.opened() as since:
-            found = await tasks.claimable(queue, now, limit, since)
-        bookmark.put([(task.spec.priority, task.dispatch_at) for task in found], limit, now)
-        return found
+            claimed = await tasks.claim_due(queue, claimant, now, limit, urgency, since)
+        seen_to = urgency if len(claimed) < limit else _least_urgent(claimed)
+        bookmark.put([(task.spec.priority, task.run_at) for task in claimed], seen_to, now)
+        return claimed
 
     def _of(self, queue: str) -> _Bookmark:
         return self._bookmarks.setdefault(queue, _Bookmark())
+
+
+def _least_urgent(tasks: Sequence[Task]) -> Priority:
+    return max(task.spec.priority for task in tasks)

@@ -1,21 +1,16 @@
-"""What a worker asks of the service: to be registered, tasks to do, and to stay trusted."""
+"""What a worker asks of the service: to be registered, to stay trusted, and to keep its log."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from cueline.application.bookmarks import Bookmarks
 from cueline.application.changes import Announcer, Changes
 from cueline.application.dispatch import Outlet
-from cueline.application.due import most_urgent, put_off
-from cueline.application.intake import Hints, Intake
-from cueline.application.ports.metrics import Metrics
-from cueline.application.ports.persistence import LogEntry, Store, TaskRepository, UnitOfWork
+from cueline.application.ports.persistence import LogEntry, Store
 from cueline.application.ports.runtime import Clock, IdGenerator
-from cueline.application.sparing import SparingWarning
 from cueline.domain.errors import WorkerEvicted
 from cueline.domain.events import Event, Subject
 from cueline.domain.identifiers import TaskId, WorkerId
@@ -23,141 +18,6 @@ from cueline.domain.task import Task
 from cueline.domain.worker import LEASE, Worker, WorkerState
 
 log = logging.getLogger(__name__)
-
-
-class ClaimTasks:
-    """Claims the tasks that a worker hears of, in one batch."""
-
-    def __init__(
-        self,
-        store: Store,
-        intake: Intake,
-        bookmarks: Bookmarks,
-        announcer: Announcer,
-        clock: Clock,
-        metrics: Metrics,
-    ) -> None:
-        self._store = store
-        self._intake = intake
-        self._bookmarks = bookmarks
-        self._announcer = announcer
-        self._clock = clock
-        self._metrics = metrics
-        self._refused = {
-            "unknown": SparingWarning(log, "messages refused that name no task"),
-            "misdirected": SparingWarning(log, "messages refused that name a task of other queues"),
-        }
-        self._turn = 0
-        self._unhandled = SparingWarning(log, "tasks left alone that have no handler here")
-
-    async def __call__(
-        self, worker: Worker, names: Collection[str], limit: int, wait: float
-    ) -> list[Task]:
-        """Claim up to `limit` tasks, waiting up to `wait` seconds for the first hint."""
-        hints = await self.receive(worker, limit, wait)
-        claimed = await self.take(worker, names, hints)
-        await self.acknowledge(hints)
-        return claimed
-
-    async def receive(self, worker: Worker, limit: int, wait: float) -> Hints:
-        """Wait for hints. It may be cancelled at any time: a hint that is lost comes again."""
-        return await self._intake.receive(worker, limit, wait)
-
-    async def take(self, worker: Worker, names: Collection[str], hints: Hints) -> list[Task]:
-        """Claim the tasks that were hinted at. Do not cancel it: what it claimed must be run.
-
-        `names` are the tasks for which the worker has a handler; others are left alone.
-        """
-        claimed: list[Task] = []
-        try:
-            if not hints.lead_nowhere:
-                claimed = await self._claim(worker, names, hints)
-        finally:
-            self._intake.note(hints, claimed)
-        await self._announcer.announce(Changes(moved=claimed))
-        return claimed
-
-    async def acknowledge(self, hints: Hints) -> None:
-        """Take messages off the broker, right after the claim and however long the tasks then run.
-
-        A hint that led to no claim is acknowledged just the same: if there is still something to
-        do, the store will bring it up again.
-        """
-        await self._intake.acknowledge(hints)
-
-    async def _claim(self, worker: Worker, names: Collection[str], hints: Hints) -> list[Task]:
-        """Claim what nobody else is changing: whoever is, ends it, or sees to a new message.
-
-        So a claim never waits for another's transaction, and cannot be part of a circle.
-        """
-        now = self._clock.now()
-        is_one_call = not hints.from_store
-        async with self._store.at_once() if is_one_call else self._store.write() as uow:
-            due = await self._due(uow.tasks, worker, hints, now)
-            found = await uow.tasks.get_many(hints.tasks) if hints.tasks else []
-            hinted = self._believed(worker, found)
-            wanted = {
-                task.id: task.claim(worker.id, now)
-                for task in (*hinted, *due)
-                if task.is_ready(now) and self._knows(task, names)
-            }
-            await put_off(uow.tasks, [task for task in due if task.id not in wanted], now)
-            refused = await uow.tasks.claim_many(list(wanted.values()))
-            if refused:
-                await self._learn_why(uow, worker, [wanted[id] for id in refused], now)
-            await uow.commit()
-        self._refuse("unknown", len(hints.tasks) - len(found))
-        claimed = [task for task in wanted.values() if task.id not in refused]
-        claimed.sort(key=lambda task: (task.spec.priority, task.spec.id))
-        self._metrics.taken_from_store(sum(task.id not in hints.tasks for task in claimed))
-        return claimed
-
-    @staticmethod
-    async def _learn_why(
-        uow: UnitOfWork, worker: Worker, refused: Sequence[Task], now: datetime
-    ) -> None:
-        """Raise if the worker was evicted. Else have due what still waits: a pause may end."""
-        if not _is_live(await uow.workers.get(worker.id)):
-            raise WorkerEvicted(worker.id)
-        await uow.tasks.set_due([task.id for task in refused], now)
-
-    async def _due(
-        self, tasks: TaskRepository, worker: Worker, hints: Hints, now: datetime
-    ) -> list[Task]:
-        """What the worker takes without a hint, beginning with another queue each time."""
-        queues, limit = list(worker.queues), hints.from_store
-        if not limit:
-            return []
-        if len(queues) == 1:  # else much would be fetched that another queue's tasks come before
-            found = await self._bookmarks.claimable(tasks, queues[0], now, limit)
-            return [task for task in found if task.spec.priority <= hints.urgency]
-        first = self._turn % len(queues)
-        self._turn += 1
-        turns = queues[first:] + queues[:first]
-        lines = [await self._bookmarks.due(tasks, queue, now, limit) for queue in turns]
-        due = most_urgent(lines)[:limit]
-        return await tasks.get_many([each.id for each in due if each.priority <= hints.urgency])
-
-    def _believed(self, worker: Worker, found: Sequence[Task]) -> list[Task]:
-        """The tasks that this worker may have been told of, by what the store says of them."""
-        served = [task for task in found if task.spec.queue in worker.queues]
-        self._refuse("misdirected", len(found) - len(served))
-        return served
-
-    def _refuse(self, reason: str, count: int) -> None:
-        """Note hints that nobody gives: of tasks that do not exist, or of others' queues.
-
-        Such a message is forged, or older than what is kept.
-        """
-        if count:
-            self._refused[reason].count(count)
-            self._metrics.hints_refused(reason, count)
-
-    def _knows(self, task: Task, names: Collection[str]) -> bool:
-        if task.spec.name in names:
-            return True
-        self._unhandled.count(why=f"such as {task.spec.name} {task.id}")
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +76,7 @@ class KeepWorkers:
         now = self._clock.now()
         async with self._store.write(durable=False) as uow:
             known = await uow.workers.get(worker.id)
-            if known is None or not _is_live(known):
+            if known is None or not is_live(known):
                 raise WorkerEvicted(worker.id)
             renewed = known.renew(now, self._lease)
             if not await uow.workers.save(renewed, known.lease_until):
@@ -238,7 +98,8 @@ class KeepWorkers:
                 await uow.commit()
 
 
-def _is_live(worker: Worker | None) -> bool:
+def is_live(worker: Worker | None) -> bool:
+    """Whether a worker is there, and has not been evicted or stopped."""
     return worker is not None and worker.state is WorkerState.LIVE
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.contracts.store_capabilities import StoreCapabilitiesContract
+from tests.contracts.store_claims import ClaimContract
 from tests.contracts.store_dispatch import DispatchContract
 from tests.contracts.store_journal import JournalContract
 from tests.contracts.store_listing import ListingContract
@@ -14,6 +15,7 @@ from tests.contracts.store_transactions import TransactionContract
 
 class StoreContract(
     TaskContract,
+    ClaimContract,
     DispatchContract,
     ListingContract,
     RunContract,

@@ -10,8 +10,7 @@ from cueline.application.ports.persistence import Store
 from cueline.application.ports.questions import DueTask, Since
 from cueline.domain.queue import Queue
 from cueline.domain.task import Priority, Task, TaskState
-from cueline.domain.worker import Worker
-from tests.contracts.store_suite import StoreSuite, get, hired, put, save
+from tests.contracts.store_suite import StoreSuite, get, put, save
 from tests.doubles import NOW
 from tests.factories import a_task, a_task_id, a_worker
 
@@ -27,7 +26,6 @@ class DispatchContract(StoreSuite):
             assert await uow.tasks.due("default", NOW, 9) == [
                 DueTask(now.id, "default", Priority.NORMAL, NOW, 0)
             ]
-            assert await uow.tasks.claimable("default", NOW, 9) == [now]
 
     async def test_due_tasks_come_by_priority_then_time_then_id(self, store: Store) -> None:
         late_critical = a_task(priority=Priority.CRITICAL, run_at=NOW)
@@ -40,11 +38,8 @@ class DispatchContract(StoreSuite):
         async with store.write() as uow:
             found = await uow.tasks.due("default", NOW, 99)
             first = await uow.tasks.due("default", NOW, 4)
-            whole = await uow.tasks.claimable("default", NOW, 99)
-            assert await uow.tasks.claimable("default", NOW, 4) == whole[:4]
         assert [task.id for task in found] == [task.id for task in expected]
         assert first == found[:4]
-        assert whole == expected
 
     async def test_a_look_may_begin_later_and_leaves_out_what_was_due_before(
         self, store: Store
@@ -65,10 +60,8 @@ class DispatchContract(StoreSuite):
         for since, expected in wanted:
             async with store.write() as uow:
                 due = await uow.tasks.due("default", NOW, 9, since)
-                assert await uow.tasks.claimable("default", NOW, 9, since) == expected
                 assert [task.id for task in due] == [task.id for task in expected]
                 assert [task.dispatch_at for task in due] == [task.run_at for task in expected]
-                assert await uow.tasks.claimable("default", NOW, 1, since) == expected[:1]
 
     async def test_one_can_ask_where_something_fell_due_since(self, store: Store) -> None:
         await put(store, a_task(queue="old", run_at=NOW - SECOND), a_task(queue="new", run_at=NOW))
@@ -94,22 +87,6 @@ class DispatchContract(StoreSuite):
         assert len(taken) == len(set(taken))
         assert len(taken) > 0
 
-    async def test_what_is_claimable_is_claimed_by_one_worker_alone(self, store: Store) -> None:
-        workers = await hired(store, *(a_worker() for _ in range(4)))
-        await put(store, *(a_task() for _ in range(20)))
-
-        async def claim_some(worker: Worker) -> list[str]:
-            async with store.write() as uow:
-                found = await uow.tasks.claimable("default", NOW, 5)
-                await asyncio.sleep(0.01)
-                claimed = [task.claim(worker.id, NOW) for task in found]
-                assert not await uow.tasks.claim_many(claimed)
-                await uow.commit()
-            return [task.id for task in claimed]
-
-        parts = await asyncio.gather(*map(claim_some, workers))
-        assert len({id for part in parts for id in part}) == 20
-
     async def test_queues_are_apart(self, store: Store) -> None:
         mail, pdf = a_task(queue="mail"), a_task(queue="pdf")
         await put(store, mail, pdf, a_task(queue="later", run_at=NOW + SECOND))
@@ -132,7 +109,6 @@ class DispatchContract(StoreSuite):
             assert await uow.tasks.due_queues(NOW) == {"open"}
             assert await uow.tasks.next_due(NOW) == NOW + 2 * SECOND
             assert await uow.tasks.due("held", NOW, 9) == []
-            assert await uow.tasks.claimable("held", NOW, 9) == []
         await _set(store, Queue("held"))
         async with store.read() as uow:
             assert await uow.tasks.due_queues(NOW) == {"held", "open"}

@@ -70,42 +70,6 @@ class TaskContract(StoreSuite):
             await uow.commit()
         assert await get_all(store, [one.id, other.id]) == [claimed[0], moved]
 
-    async def test_a_claim_is_refused_if_the_task_has_moved_on(self, store: Store) -> None:
-        [worker] = await hired(store, a_worker())
-        one, other = a_task(), a_task()
-        await put(store, one, other)
-        await save(store, moved := other.cancel(NOW))
-        claimed = [task.claim(worker.id, NOW) for task in (one, other)]
-        async with store.at_once() as uow:
-            assert await uow.tasks.claim_many([]) == set()
-            assert await uow.tasks.claim_many(claimed) == {other.id}
-            await uow.commit()
-        assert await get_all(store, [one.id, other.id]) == [claimed[0], moved]
-
-    async def test_a_claim_is_refused_to_a_worker_that_is_not_live(self, store: Store) -> None:
-        workers = await hired(store, a_worker(), a_worker(state=WorkerState.LOST))
-        unknown = a_worker()
-        for worker in (*workers, unknown):
-            tasks = [a_task(), a_task()]
-            await put(store, *tasks)
-            async with store.at_once() as uow:
-                refused = await uow.tasks.claim_many([t.claim(worker.id, NOW) for t in tasks])
-                await uow.commit()
-            assert refused == (set() if worker is workers[0] else {task.id for task in tasks})
-            running = TaskState.RUNNING if worker is workers[0] else TaskState.QUEUED
-            assert {t.state for t in await get_all(store, [t.id for t in tasks])} == {running}
-
-    async def test_a_claim_is_refused_while_the_queue_is_paused(self, store: Store) -> None:
-        [worker] = await hired(store, a_worker())
-        held, free = a_task(queue="held"), a_task(queue="free")
-        await put(store, held, free)
-        for paused, refused in ((True, {held.id}), (False, {free.id})):
-            async with store.write() as uow:
-                await uow.queues.save(Queue("held", paused=paused))
-                claims = [task.claim(worker.id, NOW) for task in (held, free)]
-                assert await uow.tasks.claim_many(claims) == refused
-                await uow.commit()
-
     async def test_a_task_that_is_claimed_as_it_is_added_is_added_as_it_was_given(
         self, store: Store
     ) -> None:

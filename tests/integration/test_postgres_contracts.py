@@ -24,7 +24,7 @@ from tests.contracts.store import StoreContract
 from tests.contracts.store_capabilities import NewStore
 from tests.contracts.store_suite import put_run
 from tests.doubles import NOW, FakeClock
-from tests.factories import a_run, a_step, a_task, a_worker, a_workflow
+from tests.factories import a_claimant, a_run, a_step, a_task, a_worker, a_workflow
 
 
 @pytest.fixture
@@ -207,13 +207,19 @@ async def test_what_another_transaction_holds_is_passed_over(postgres: PostgresS
         await uow.tasks.add_many([held, free])
         await uow.workers.add(worker)
         await uow.commit()
-    async with postgres.write() as uow, postgres.write() as other:
+    claimant = a_claimant(worker)
+    async with postgres.write() as uow, asyncio.timeout(10):  # nobody waits
         await uow.tasks.save_many([held.claim(a_worker().id, NOW)])
-        async with asyncio.timeout(10):  # it waits for nobody
-            claims = [task.claim(worker.id, NOW) for task in (held, free)]
-            assert await other.tasks.claim_many(claims) == {held.id}
+        async with postgres.write() as other:
+            assert [task.id for task in await other.tasks.due("default", NOW, 9)] == [free.id]
             await other.tasks.set_due([held.id, free.id], NOW)
-            await other.commit()
+        for ids in ([held.id, free.id], []):
+            async with postgres.write() as other:
+                assert (
+                    await other.tasks.claim_many(ids, claimant, NOW)
+                    if ids
+                    else await other.tasks.claim_due("default", claimant, NOW, 9)
+                ) == [free.claim(worker.id, NOW)]
 
 
 async def test_who_waited_for_a_run_reads_its_steps_anew(

@@ -35,6 +35,10 @@ PARAMETERS: Mapping[str, Any] = {
     **dict.fromkeys(task_statements.SINCE_OF.values(), 0),
     "the_limit": LIMIT,
     "the_queue": "q7",
+    "the_queues": ["q7", "q8"],
+    "the_names": ["task"],
+    "the_worker": "w",
+    "the_urgency": 3,
     "until": NOW,
     "the_horizon": NOW,
 }
@@ -49,17 +53,17 @@ READING = {
 }
 WRITING = {
     "due": task_statements.DUE,
-    "claimable": task_statements.CLAIMABLE,
+    "claim": task_statements.CLAIM,
+    "claim due": task_statements.CLAIM_DUE,
+    "put back": task_statements.PUT_BACK,
     "set due": task_statements.SET_DUE,
     "by ids": task_statements.BY_IDS,
     "lock runs": run_statements.LOCK,
     "take": broker._TAKE,
 }
 _SAVED = ("queued", 2, 1, 1, 0, 0, 0, None, None, None, None, None)
-_CLAIMED = ("running", 2, 1, None, 0, 1, 0, "w", 1, None, None, None)
 BATCHES = {
     "save": (task_statements.SAVE, _SAVED),
-    "claim": (task_statements.CLAIM, _CLAIMED),
     "set dispatched": (task_statements.SET_DISPATCHED, (NOW,)),
 }
 """Each with the values that come before the id."""
@@ -102,7 +106,7 @@ def compiled(query: Query) -> tuple[str, list[Any]]:
 
 
 def batch(batch: Batch, values: tuple[Any, ...], *, alike: bool) -> tuple[str, list[Any]]:
-    last = {"later_than": (NOW,), "the_worker": (1, "w")}.get(batch.names[-1], (1,))
+    last = (NOW,) if batch.names[-1] == "later_than" else (1,)
     rows = [(*values, id, *last) for id in MANY]
     if not alike:
         rows[0] = (*(None for _ in values), MANY[0], *(None for _ in last))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
@@ -18,10 +19,11 @@ from cueline.application.ports.persistence import (
     WorkerRepository,
     WorkflowRepository,
 )
-from cueline.application.ports.questions import DueTask
+from cueline.application.ports.questions import ANY_TIME, Claimant, DueTask, Since
 from cueline.domain.errors import InvalidInput, Unavailable
 from cueline.domain.identifiers import TaskId
-from cueline.domain.task import Task
+from cueline.domain.task import Priority, Task
+from cueline.infrastructure.memory.tasks import MemoryTasks
 from tests.simulation.database import Database, Isolation
 from tests.simulation.handlers import INDIGESTIBLE
 from tests.simulation.locks import Row
@@ -52,7 +54,7 @@ LOCKED: dict[str, Callable[..., list[Row]]] = {
 }
 """Which rows an operation locks, in which order, where writers run side by side."""
 
-CHANGES = {*LOCKED, "tasks.claim_many", "tasks.set_due"} - {"runs.lock_many"}
+CHANGES = {*LOCKED, "tasks.claim_many", "tasks.claim_due", "tasks.set_due"} - {"runs.lock_many"}
 """What may be called where there is no transaction around it, and changes something."""
 
 
@@ -183,12 +185,12 @@ class _Transaction(UnitOfWork):
         if name == "tasks.save_many" and any(map(_is_indigestible, args[0])):
             raise ValueError("the store does not take this")
         if self._database.isolation is Isolation.READ_COMMITTED:
-            if name in {"tasks.due", "tasks.claimable"}:
+            if name == "tasks.due":
                 return await self._due(operation, *args)
-            if name == "tasks.set_due":
+            if name in {"tasks.set_due", "tasks.claim_many"}:
                 args = (await self._hold(args[0]), *args[1:])
-            if name == "tasks.claim_many":
-                return await self._claim_free(operation, *args)
+            if name == "tasks.claim_due":
+                return await self._claim_due(cast("Any", operation).__self__, *args)
             for row in LOCKED[name](*args) if name in LOCKED else ():
                 await self._database.locks.acquire(row, self)
                 self._require_open()
@@ -196,24 +198,35 @@ class _Transaction(UnitOfWork):
 
     async def _due(
         self,
-        operation: Callable[..., Awaitable[list[DueTask | Task]]],
+        operation: Callable[..., Awaitable[list[DueTask]]],
         queue: str,
         now: Any,
         limit: int,
-        since: Any = None,
-    ) -> list[DueTask | Task]:
+        since: Since = ANY_TIME,
+    ) -> list[DueTask]:
         """What others have locked is passed over."""
         found = await operation(queue, now, 1000, since)
         free = await self._hold([due.id for due in found], limit)
         return [due for due in found if due.id in free]
 
-    async def _claim_free(
-        self, operation: Callable[..., Awaitable[set[TaskId]]], claimed: Sequence[Task]
-    ) -> set[TaskId]:
-        """What others have locked is refused."""
-        free = await self._hold([task.id for task in claimed])
-        refused = await operation([task for task in claimed if task.id in free])
-        return refused | {task.id for task in claimed if task.id not in free}
+    async def _claim_due(
+        self,
+        tasks: MemoryTasks,
+        queue: str,
+        claimant: Claimant,
+        now: datetime,
+        limit: int,
+        urgency: Priority = Priority.LOW,
+        since: Since = ANY_TIME,
+    ) -> list[Task]:
+        """What others have locked is passed over."""
+        due = await tasks.due(queue, now, 1000, since)
+        found = {task.id: task for task in await tasks.get_many([each.id for each in due])}
+        fitting = [
+            each.id for each in due if each.priority <= urgency and claimant.handles(found[each.id])
+        ]
+        free = await self._hold(fitting, limit)
+        return await tasks.claim_many([id for id in fitting if id in free], claimant, now)
 
     async def _hold(self, ids: Collection[TaskId], limit: int | None = None) -> set[TaskId]:
         """Lock those that nobody else has locked, up to a limit in the order given."""

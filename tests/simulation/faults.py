@@ -23,6 +23,7 @@ EVERYONE = "everyone"
 CALLS = (
     *("begin", "commit", "committed", "commit", "committed"),
     *("tasks.add_many", "tasks.add_claimed", "tasks.save_many"),
+    *("tasks.claim_many", "tasks.claim_due"),
     *("runs.lock_many", "runs.save_many", "workers.save"),
     *("publish", "published", "receive", "received", "acknowledge", "acknowledged"),
 )

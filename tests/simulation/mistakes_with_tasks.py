@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -11,12 +11,14 @@ from typing import Any, cast
 import pytest
 
 from cueline.application.bookmarks import _Bookmark
+from cueline.application.claiming import ClaimTasks
 from cueline.application.intake import Hints, Intake
 from cueline.application.maintain import Maintain
 from cueline.application.outcomes import Failed
+from cueline.application.ports.questions import Claimant
 from cueline.application.settle import Settled, SettleTasks
 from cueline.application.tasks import Submission, SubmitTasks, Submitted
-from cueline.application.workers import ClaimTasks, Heartbeat, KeepWorkers
+from cueline.application.workers import Heartbeat, KeepWorkers
 from cueline.domain.definition import TaskDefinition
 from cueline.domain.errors import Unavailable
 from cueline.domain.failure import Failure
@@ -24,7 +26,9 @@ from cueline.domain.identifiers import TaskId
 from cueline.domain.retry import RetryDecision, RetryPolicy
 from cueline.domain.task import Task, TaskState
 from cueline.domain.worker import Worker, WorkerState
+from cueline.infrastructure.memory import tasks as memory
 from cueline.infrastructure.memory.copying import copy_of_task
+from cueline.infrastructure.memory.tables import Views
 from cueline.infrastructure.memory.tasks import MemoryTasks
 from tests.simulation.mistakes import mistake
 
@@ -198,13 +202,14 @@ def published_instead_of_stored(patch: pytest.MonkeyPatch) -> None:
 def the_claim_ignores_the_pause(patch: pytest.MonkeyPatch) -> None:
     """A worker takes what it hears of, though the queue was paused meanwhile."""
 
-    async def claim_many(self: MemoryTasks, claimed: Sequence[Task]) -> set[TaskId]:
-        rows = self._access.look().workers.rows()
-        live = {worker.id for worker in rows if worker.state is WorkerState.LIVE}
-        dead = {task.id for task in claimed if task.worker_id not in live}
-        return dead | await self.save_many([task for task in claimed if task.id not in dead])
+    genuine = memory._may_be_given
 
-    patch.setattr(MemoryTasks, "claim_many", claim_many)
+    def may_be_given(views: Views, claimed: Sequence[Task]) -> list[Task]:
+        with pytest.MonkeyPatch.context() as blind:
+            blind.setattr(memory, "_paused_queues", lambda _: set())
+            return genuine(views, claimed)
+
+    patch.setattr(memory, "_may_be_given", may_be_given)
 
 
 @mistake
@@ -284,17 +289,15 @@ def an_unknown_claim_is_run(patch: pytest.MonkeyPatch) -> None:
 
     async def claim(self: ClaimTasks, worker: Worker, names: Any, hints: Hints) -> list[Task]:
         now = self._clock.now()
+        claimant = Claimant(worker.id, worker.queues, names)
         async with self._store.write() as uow:
-            paused = {queue.name for queue in await uow.queues.list_all() if queue.paused}
-            due = await self._due(uow.tasks, worker, hints, now)
-            found = [*await uow.tasks.get_many(hints.tasks), *due]
-            ready = {task.id: task for task in found if task.is_ready(now)}.values()
-            served = [task for task in ready if task.spec.queue in set(worker.queues) - paused]
-            claimed = [task.claim(worker.id, now) for task in served]
-            stale = await uow.tasks.save_many(claimed)
+            claimed = await uow.tasks.claim_many(hints.tasks, claimant, now)
+            if hints.from_store:
+                for queue in worker.queues:
+                    claimed += await uow.tasks.claim_due(queue, claimant, now, hints.from_store)
             with suppress(Unavailable):
                 await uow.commit()
-        return [task for task in claimed if task.id not in stale]
+        return claimed
 
     patch.setattr(ClaimTasks, "_claim", claim)
 
@@ -302,24 +305,22 @@ def an_unknown_claim_is_run(patch: pytest.MonkeyPatch) -> None:
 @mistake
 def a_backlog_is_begun_before_it_is_claimed(patch: pytest.MonkeyPatch) -> None:
     """What was found in the store is run although the transaction that claims it may fail."""
-    genuine = ClaimTasks._claim
+    genuine = ClaimTasks._unheard_of
 
     async def claim(
-        self: ClaimTasks, worker: Worker, names: Collection[str], hints: Hints
+        self: ClaimTasks, hints: Hints, claimant: Claimant, now: datetime
     ) -> list[Task]:
-        found: list[Task] = []
-        if hints.from_store:
-            now = self._clock.now()
-            async with self._store.write() as uow:
-                found = [
-                    task.claim(worker.id, now)
-                    for task in await self._due(uow.tasks, worker, hints, now)
-                ]
+        async with self._store.write() as uow:  # which is rolled back
+            found = [
+                task
+                for queue in claimant.queues
+                for task in await uow.tasks.claim_due(queue, claimant, now, hints.from_store)
+            ]
         with suppress(Unavailable):
-            return await genuine(self, worker, names, hints)
+            return await genuine(self, hints, claimant, now)
         return found
 
-    patch.setattr(ClaimTasks, "_claim", claim)
+    patch.setattr(ClaimTasks, "_unheard_of", claim)
 
 
 @mistake

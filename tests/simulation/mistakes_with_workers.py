@@ -14,6 +14,8 @@ from cueline.application.workers import Heartbeat, KeepWorkers
 from cueline.domain.identifiers import TaskId
 from cueline.domain.task import Task
 from cueline.domain.worker import Worker, WorkerState
+from cueline.infrastructure.memory import tasks as memory
+from cueline.infrastructure.memory.tables import Views
 from cueline.infrastructure.memory.tasks import MemoryTasks
 from cueline.interfaces.worker.held import Held, Interruption
 from cueline.interfaces.worker.reports import Reports
@@ -40,11 +42,11 @@ def the_lease_is_not_renewed(patch: pytest.MonkeyPatch) -> None:
 def a_lost_worker_claims(patch: pytest.MonkeyPatch) -> None:
     """A claim does not look whether its worker is still live; the next beat will tell."""
 
-    async def claim_many(self: MemoryTasks, claimed: Sequence[Task]) -> set[TaskId]:
-        return await self.save_many(claimed)
+    def may_be_given(views: Views, claimed: Sequence[Task]) -> list[Task]:
+        paused = memory._paused_queues(views)
+        return [task for task in claimed if task.spec.queue not in paused]
 
-    patch.setattr(MemoryTasks, "claim_many", claim_many)
-    patch.setattr(MemoryTasks, "add_claimed", MemoryTasks.add_many)
+    patch.setattr(memory, "_may_be_given", may_be_given)
 
 
 @mistake

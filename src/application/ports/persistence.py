@@ -17,6 +17,7 @@ from typing import ClassVar, Protocol, Self
 from cueline.application.ports.capabilities import StoreCapabilities
 from cueline.application.ports.questions import (
     ANY_TIME,
+    Claimant,
     DueTask,
     Page,
     RunFilter,
@@ -29,7 +30,7 @@ from cueline.domain.events import Event
 from cueline.domain.identifiers import RunId, TaskId, WorkerId
 from cueline.domain.json import Json
 from cueline.domain.queue import Queue
-from cueline.domain.task import Task
+from cueline.domain.task import Priority, Task
 from cueline.domain.worker import Worker
 from cueline.domain.workflow.definition import Workflow
 from cueline.domain.workflow.run import Run
@@ -81,11 +82,29 @@ class TaskRepository(Protocol):
         """
         ...
 
-    async def claim_many(self, claimed: Sequence[Task]) -> set[TaskId]:
-        """Write tasks that were just claimed, as `save_many` does; answer the *refused* ones.
+    async def claim_many(
+        self, ids: Collection[TaskId], claimant: Claimant, now: datetime
+    ) -> list[Task]:
+        """Claim those of these tasks that are ready, and answer them as `Task.claim` made them.
 
-        Those are the stale ones, those of a worker that is not live, those of a queue that is
-        paused, and those that another unit of work is changing at this moment: it never waits.
+        Left alone are those that the claimant does not serve or cannot handle, those of a queue
+        that is paused, those that another unit of work is changing at this moment (it never waits),
+        and all if the claimant is not live. In no particular order.
+        """
+        ...
+
+    async def claim_due(
+        self,
+        queue: str,
+        claimant: Claimant,
+        now: datetime,
+        limit: int,
+        urgency: Priority = Priority.LOW,
+        since: Since = ANY_TIME,
+    ) -> list[Task]:
+        """`claim_many` for what `due` gives first that the claimant can handle.
+
+        What is less urgent than `urgency` is left alone.
         """
         ...
 
@@ -98,12 +117,6 @@ class TaskRepository(Protocol):
         It is for a unit of work that writes: until that ends they are its own, and what others have
         made their own is passed over. So several dispatchers never hand out the same task.
         """
-        ...
-
-    async def claimable(
-        self, queue: str, now: datetime, limit: int, since: Since = ANY_TIME
-    ) -> list[Task]:
-        """What `due` gives, as whole tasks: for who is going to claim them."""
         ...
 
     async def due_queues(self, now: datetime, since: datetime | None = None) -> set[str]:

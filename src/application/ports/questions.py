@@ -1,15 +1,15 @@
-"""What a store is asked for: which part of a listing, and what is due."""
+"""What a store is asked for: which part of a listing, what is due, and by whom it is claimed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import TypeAlias
 
-from cueline.domain.identifiers import RunId, TaskId
-from cueline.domain.task import Priority, TaskState
+from cueline.domain.identifiers import RunId, TaskId, WorkerId
+from cueline.domain.task import Priority, Task, TaskState
 from cueline.domain.workflow.run import RunState
 
 
@@ -48,6 +48,23 @@ Since: TypeAlias = Mapping[Priority, datetime]
 """For some priorities, the moment with which to begin."""
 
 ANY_TIME: Since = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """A worker that claims: which queues it serves, and for which tasks it has handlers."""
+
+    worker_id: WorkerId
+    queues: Collection[str]
+    names: Collection[str]
+
+    def serves(self, task: Task) -> bool:
+        """Whether the task is of one of its queues."""
+        return task.spec.queue in self.queues
+
+    def handles(self, task: Task) -> bool:
+        """Whether it has a handler for the task."""
+        return task.spec.name in self.names
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from itertools import islice, takewhile
 from cueline.application.ports.persistence import TaskRepository
 from cueline.application.ports.questions import (
     ANY_TIME,
+    Claimant,
     DueTask,
     Page,
     Since,
@@ -74,29 +75,52 @@ class MemoryTasks(TaskRepository):
     async def add_claimed(self, tasks: Sequence[Task]) -> set[TaskId]:
         return await self.add_many(_may_be_given(self._access.change(), tasks))
 
-    async def claim_many(self, claimed: Sequence[Task]) -> set[TaskId]:
-        allowed = _may_be_given(self._access.change(), claimed)
-        stale = await self.save_many(allowed)
-        return stale | ({task.id for task in claimed} - {task.id for task in allowed})
+    async def claim_many(
+        self, ids: Collection[TaskId], claimant: Claimant, now: datetime
+    ) -> list[Task]:
+        views = self._access.change()
+        found = (views.tasks.get(id) for id in dict.fromkeys(ids))
+        wanted = [
+            task.claim(claimant.worker_id, now)
+            for task in found
+            if task is not None
+            and task.is_ready(now)
+            and claimant.serves(task)
+            and claimant.handles(task)
+        ]
+        claimed = _may_be_given(views, wanted)
+        for task in claimed:
+            views.tasks.put(task.id, task)
+        return [copy_of_task(task) for task in claimed]
+
+    async def claim_due(
+        self,
+        queue: str,
+        claimant: Claimant,
+        now: datetime,
+        limit: int,
+        urgency: Priority = Priority.LOW,
+        since: Since = ANY_TIME,
+    ) -> list[Task]:
+        fitting = (
+            task.id
+            for task in self._due(queue, now, since)
+            if claimant.handles(task) and task.spec.priority <= urgency
+        )
+        return await self.claim_many(list(islice(fitting, limit)), claimant, now)
 
     async def due(
         self, queue: str, now: datetime, limit: int, since: Since = ANY_TIME
     ) -> list[DueTask]:
         return [
             DueTask(task.id, queue, task.spec.priority, task.dispatch_at, task.dispatches)
-            for task in self._due(queue, now, limit, since)
+            for task in islice(self._due(queue, now, since), limit)
             if task.dispatch_at is not None
         ]
 
-    async def claimable(
-        self, queue: str, now: datetime, limit: int, since: Since = ANY_TIME
-    ) -> list[Task]:
-        return [copy_of_task(task) for task in self._due(queue, now, limit, since)]
-
-    def _due(self, queue: str, now: datetime, limit: int, since: Since) -> Iterator[Task]:
+    def _due(self, queue: str, now: datetime, since: Since) -> Iterator[Task]:
         views = self._access.look()
-        found = () if queue in _paused_queues(views) else _due(views, queue, now, since)
-        return islice(found, limit)
+        return iter(()) if queue in _paused_queues(views) else _due(views, queue, now, since)
 
     async def due_queues(self, now: datetime, since: datetime | None = None) -> set[str]:
         views = self._access.look()

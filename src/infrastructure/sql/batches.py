@@ -244,10 +244,7 @@ class GuardedInsertBatch(Batch):
 
 
 class ChangeBatch(Batch):
-    """Update or delete rows, as `build` says of the values of one.
-
-    Where writers work side by side, `build_beside` may say it otherwise.
-    """
+    """Update or delete rows, as `build` says of the values of one."""
 
     def __init__(
         self,
@@ -256,17 +253,15 @@ class ChangeBatch(Batch):
         *,
         key: str,
         answer: Column[Any],
-        build_beside: Callable[[Given], Update | Delete] | None = None,
     ) -> None:
         super().__init__(columns, key, answer, key)
         self._build = build
-        self._build_beside = build_beside or build
 
     def one(self, dialect: str) -> Update | Delete:
         return self._build(self._bound())
 
     def _many(self, given: Given) -> Update | Delete:
-        return self._build_beside(given)
+        return self._build(given)
 
 
 def _are_alike(column: Sequence[Any]) -> bool:

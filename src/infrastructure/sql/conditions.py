@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import ColumnElement, and_, exists, literal_column
 
 from cueline.domain.worker import WorkerState
@@ -11,7 +13,7 @@ IS_LIVE = workers.c.state == literal_column(f"'{WorkerState.LIVE}'")
 """Of a row of `workers`; written out, so that the planner sees that a partial index fits."""
 
 
-def of_a_live_worker(worker_id: ColumnElement[str | None]) -> ColumnElement[bool]:
+def of_a_live_worker(worker_id: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether the worker of that id is live."""
     return exists().where(workers.c.id == worker_id, IS_LIVE)
 
@@ -25,8 +27,6 @@ def is_paused(queue: ColumnElement[str]) -> ColumnElement[bool]:
     return exists().where(queues.c.name == queue, queues.c.paused.is_(True))
 
 
-def may_be_given(
-    worker_id: ColumnElement[str | None], queue: ColumnElement[str]
-) -> ColumnElement[bool]:
+def may_be_given(worker_id: ColumnElement[Any], queue: ColumnElement[str]) -> ColumnElement[bool]:
     """Whether a worker may be given a task of a queue now."""
     return and_(of_a_live_worker(worker_id), ~is_paused(queue))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
+    CompoundSelect,
     Select,
+    SmallInteger,
     Text,
     Update,
     bindparam,
     case,
     func,
     literal_column,
+    null,
     or_,
     select,
     union_all,
@@ -75,33 +80,12 @@ def _save(given: Given) -> Update:
     )
 
 
-def _claim(given: Given) -> Update:
-    """`_save`, if the worker is live and the queue is not paused."""
-    return _save(given).where(may_be_given(given["the_worker"], tasks.c.queue))
-
-
-def _claim_free(given: Given) -> Update:
-    """`_claim`, passing over what another has locked, which it then takes for changed."""
-    locked = tasks.alias("locked")
-    row = (
-        select(locked.c.id).where(locked.c.id == given["the_id"]).with_for_update(skip_locked=True)
-    )
-    return _claim(given).where(row.exists())
-
-
 _SAVED = {
     **{f"new_{name}": tasks.c[name] for name in STATE_COLUMNS},
     "the_id": tasks.c.id,
     "version_before": tasks.c.version,
 }
 SAVE = ChangeBatch(_SAVED, _save, key="the_id", answer=tasks.c.id)
-CLAIM = ChangeBatch(
-    {**_SAVED, "the_worker": tasks.c.worker_id},
-    _claim,
-    key="the_id",
-    answer=tasks.c.id,
-    build_beside=_claim_free,
-)
 
 
 def _set_dispatched(given: Given) -> Update:
@@ -157,34 +141,107 @@ ORPHANS = Query(
 """In no order: one by id would make the planner walk the whole table."""
 
 
-# One range of the index for each priority. Where several dispatchers can look at the same moment,
-# each takes what no other has locked.
-def _due(*names: str) -> Query:
-    return Query(
-        union_all(
-            *(
-                select(
-                    select(*(tasks.c[name] for name in names))
-                    .where(
-                        tasks.c.queue == bindparam("the_queue"),
-                        tasks.c.priority == literal_column(str(priority.value)),
-                        _IS_QUEUED,
-                        tasks.c.dispatch_at.between(_SINCE_OF[priority], _NOW),
-                    )
-                    .order_by(tasks.c.dispatch_at, tasks.c.id)
-                    .limit(_LIMIT)
-                    .with_for_update(skip_locked=True)
-                    .subquery()
-                ).where(~is_paused(bindparam("the_queue", type_=Text())))
-                for priority in Priority
-            )
+# One range of the index for each priority. Where several can look at the same moment, each takes
+# what no other has locked.
+def _due(
+    names: Sequence[str], wanted: Callable[[Priority], Iterable[ColumnElement[bool]]] = lambda _: ()
+) -> CompoundSelect[Any]:
+    return union_all(
+        *(
+            select(
+                select(*(tasks.c[name] for name in names))
+                .where(
+                    tasks.c.queue == bindparam("the_queue"),
+                    tasks.c.priority == literal_column(str(priority.value)),
+                    _IS_QUEUED,
+                    tasks.c.dispatch_at.between(_SINCE_OF[priority], _NOW),
+                    *wanted(priority),
+                )
+                .order_by(tasks.c.dispatch_at, tasks.c.id)
+                .limit(_LIMIT)
+                .with_for_update(skip_locked=True)
+                .subquery()
+            ).where(~is_paused(bindparam("the_queue", type_=Text())))
+            for priority in Priority
         )
     )
 
 
-DUE = _due("id", "priority", "dispatch_at", "dispatches")
+DUE = Query(_due(("id", "priority", "dispatch_at", "dispatches")))
 
-CLAIMABLE = _due(*COLUMNS)
+
+# --- claiming -------------------------------------------------------------------------------------
+
+_WORKER = bindparam("the_worker", type_=Text())
+_URGENCY = bindparam("the_urgency", type_=SmallInteger)
+
+_CLAIMED: Mapping[str, Any] = {
+    "state": literal_column(f"'{TaskState.RUNNING}'"),
+    "version": tasks.c.version + literal_column("1"),
+    "attempt": tasks.c.attempt + literal_column("1"),
+    "worker_id": _WORKER,
+    "started_at": _NOW,
+    "dispatch_at": null(),
+    "dispatches": literal_column("0"),
+}
+"""What `Task.claim` does, for a task that nobody has read yet."""
+
+
+_IS_HANDLED = among(tasks.c.name, "the_names")
+
+
+def _claim() -> Query:
+    locked = tasks.alias("locked")
+    row = select(locked.c.id).where(locked.c.id == tasks.c.id).with_for_update(skip_locked=True)
+    return Query(
+        update(tasks)
+        .values(_CLAIMED)
+        .where(
+            among(tasks.c.id),
+            _IS_STILL_QUEUED,
+            tasks.c.run_at <= _NOW,
+            among(tasks.c.queue, "the_queues"),
+            _IS_HANDLED,
+            may_be_given(_WORKER, tasks.c.queue),
+            row.exists(),
+        )
+        .returning(*(tasks.c[name] for name in COLUMNS))
+    )
+
+
+def _claim_due() -> Query:
+    """The parts of a union are read in their order, and only as far as the limit asks."""
+    found = _due(
+        ("id",),
+        lambda priority: (_IS_HANDLED, literal_column(str(priority.value)) <= _URGENCY),
+    ).subquery()
+    due = select(found.c.id).limit(_LIMIT).cte("due").prefix_with("MATERIALIZED")
+    return Query(
+        update(tasks)
+        .values(_CLAIMED)
+        .where(tasks.c.id == due.c.id, of_a_live_worker(_WORKER))
+        .returning(*(tasks.c[name] for name in COLUMNS))
+    )
+
+
+CLAIM = _claim()
+CLAIM_DUE = _claim_due()
+
+PUT_BACK = Query(
+    update(tasks)
+    .values(
+        state=literal_column(f"'{TaskState.QUEUED}'"),
+        version=tasks.c.version + literal_column("1"),
+        dispatch_at=_NOW,
+        worker_id=null(),
+        started_at=null(),
+    )
+    .where(among(tasks.c.id), _IS_RUNNING, tasks.c.worker_id == _WORKER)
+)
+"""What `Task.release` does, to be due at a later moment."""
+
+
+# --- what there is --------------------------------------------------------------------------------
 
 _OPEN_QUEUES = select(queue_names.c.name).where(~is_paused(queue_names.c.name))
 

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from operator import itemgetter
 from typing import Any, TypeAlias
 
 from sqlalchemy import Select, case, func, or_, select
 
 from cueline.application.ports.persistence import TaskRepository
-from cueline.application.ports.questions import ANY_TIME, DueTask, Page, Since, TaskFilter
+from cueline.application.ports.questions import (
+    ANY_TIME,
+    Claimant,
+    DueTask,
+    Page,
+    Since,
+    TaskFilter,
+)
 from cueline.domain.identifiers import TaskId, WorkerId
-from cueline.domain.task import Priority, Task, TaskState
+from cueline.domain.task import LONGEST_RECOVERY, Priority, Task, TaskState
 from cueline.infrastructure.sql import task_statements as statements
 from cueline.infrastructure.sql.among import these
-from cueline.infrastructure.sql.batches import ChangeBatch, Line
 from cueline.infrastructure.sql.holding import holds
 from cueline.infrastructure.sql.queries import Query
 from cueline.infrastructure.sql.registry import SqlQueues
 from cueline.infrastructure.sql.session import Session
 from cueline.infrastructure.sql.tables import tasks
-from cueline.infrastructure.sql.task_rows import COLUMNS, spec_values, state_values, task_of
+from cueline.infrastructure.sql.task_rows import spec_values, state_values, task_of
 from cueline.infrastructure.sql.types import from_microseconds, to_microseconds
+
+log = logging.getLogger(__name__)
 
 AnySelect: TypeAlias = Select[*tuple[Any, ...]]
 
@@ -60,37 +68,68 @@ class SqlTasks(TaskRepository):
         return await self._select(statements.BY_KEYS, keys)
 
     async def save_many(self, changed: Sequence[Task]) -> set[TaskId]:
-        return await self._write(statements.SAVE, changed, map(_saved_values, changed))
-
-    async def claim_many(self, claimed: Sequence[Task]) -> set[TaskId]:
-        rows = ((*_saved_values(task), task.worker_id) for task in claimed)
-        return await self._write(statements.CLAIM, claimed, rows)
-
-    async def _write(
-        self, batch: ChangeBatch, changed: Sequence[Task], rows: Iterable[Line]
-    ) -> set[TaskId]:
-        """The tasks of which it changed nothing."""
         if not changed:
             return set()
-        written = await self._session.write_each(batch, list(rows))
+        rows = [(*state_values(task), task.id, task.version - 1) for task in changed]
+        written = await self._session.write_each(statements.SAVE, rows)
         return {task.id for task, was_saved in zip(changed, written, strict=True) if not was_saved}
+
+    async def claim_many(
+        self, ids: Collection[TaskId], claimant: Claimant, now: datetime
+    ) -> list[Task]:
+        if not ids:
+            return []
+        wanted = {**these(ids), "the_queues": list(claimant.queues)}
+        return await self._claim(statements.CLAIM, wanted, claimant, now)
+
+    async def claim_due(
+        self,
+        queue: str,
+        claimant: Claimant,
+        now: datetime,
+        limit: int,
+        urgency: Priority = Priority.LOW,
+        since: Since = ANY_TIME,
+    ) -> list[Task]:
+        if queue not in claimant.queues:
+            return []
+        wanted = {**_of_queue(queue, limit, since), "the_urgency": urgency.value}
+        return await self._claim(statements.CLAIM_DUE, wanted, claimant, now)
+
+    async def _claim(
+        self, query: Query, wanted: Mapping[str, Any], claimant: Claimant, now: datetime
+    ) -> list[Task]:
+        rows = await self._session.fetch(
+            query,
+            {
+                **wanted,
+                "the_worker": claimant.worker_id,
+                "the_names": list(claimant.names),
+                "the_moment": to_microseconds(now),
+            },
+        )
+        claimed, unreadable = _read(rows)
+        if unreadable:
+            log.error("tasks %s cannot be read by this version; put off", ", ".join(unreadable))
+            later = {
+                **these(unreadable),
+                "the_worker": claimant.worker_id,
+                "the_moment": to_microseconds(now + LONGEST_RECOVERY),
+            }
+            await self._session.fetch(statements.PUT_BACK, later)
+        return claimed
 
     async def due(
         self, queue: str, now: datetime, limit: int, since: Since = ANY_TIME
     ) -> list[DueTask]:
-        rows = await self._due(statements.DUE, queue, now, limit, since)
+        span = {**_of_queue(queue, limit, since), "the_moment": to_microseconds(now)}
+        rows = await self._session.fetch(statements.DUE, span)
         found = [
             DueTask(TaskId(row[0]), queue, Priority(row[1]), from_microseconds(row[2]), row[3])
             for row in rows
         ]
         found.sort(key=lambda due: due.priority)  # stable: keeps the order within a priority
         return found[:limit]
-
-    async def claimable(
-        self, queue: str, now: datetime, limit: int, since: Since = ANY_TIME
-    ) -> list[Task]:
-        rows = await self._due(statements.CLAIMABLE, queue, now, limit, since)
-        return [task_of(row) for row in sorted(rows, key=_priority_of)[:limit]]
 
     async def due_queues(self, now: datetime, since: datetime | None = None) -> set[str]:
         span = {"the_beginning": _beginning(since), "the_moment": to_microseconds(now)}
@@ -148,20 +187,6 @@ class SqlTasks(TaskRepository):
             counts.setdefault(row[0], {})[row[1]] = row[2]
         return counts
 
-    async def _due(
-        self, query: Query, queue: str, now: datetime, limit: int, since: Since
-    ) -> Sequence[Any]:
-        parameters = {
-            "the_queue": queue,
-            "the_moment": to_microseconds(now),
-            "the_limit": limit,
-            **{
-                name: _beginning(since.get(priority))
-                for priority, name in statements.SINCE_OF.items()
-            },
-        }
-        return await self._session.fetch(query, parameters)
-
     async def _select(self, query: Query, values: Collection[str]) -> list[Task]:
         if not values:
             return []
@@ -169,16 +194,29 @@ class SqlTasks(TaskRepository):
         return [task_of(row) for row in result]
 
 
-_priority_of = itemgetter(COLUMNS.index("priority"))
+def _of_queue(queue: str, limit: int, since: Since) -> dict[str, Any]:
+    """From where to look in a queue, and how far."""
+    beginnings = {
+        name: _beginning(since.get(priority)) for priority, name in statements.SINCE_OF.items()
+    }
+    return {"the_queue": queue, "the_limit": limit, **beginnings}
+
+
+def _read(rows: Sequence[Any]) -> tuple[list[Task], list[str]]:
+    """The tasks, and the ids of those that a later version has written in a way unknown here."""
+    readable: list[Task] = []
+    unreadable: list[str] = []
+    for row in rows:
+        try:
+            readable.append(task_of(row))
+        except (ValueError, LookupError, TypeError):
+            unreadable.append(row[0])
+    return readable, unreadable
 
 
 def _beginning(since: datetime | None) -> int:
     """In microseconds; before any moment if there is none."""
     return -(2**63) if since is None else to_microseconds(since)
-
-
-def _saved_values(task: Task) -> Line:
-    return (*state_values(task), task.id, task.version - 1)
 
 
 def _filtered(query: AnySelect, wanted: TaskFilter, now: datetime) -> AnySelect:

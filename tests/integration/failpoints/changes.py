@@ -75,6 +75,10 @@ def _saved_tasks(changes: Changes, stale: set[TaskId], tasks: Sequence[Task]) ->
     changes.tasks.update((task.id, task) for task in tasks if task.id not in stale)
 
 
+def _claimed_tasks(changes: Changes, claimed: Sequence[Task], *_: object) -> None:
+    changes.tasks.update((task.id, task) for task in claimed)
+
+
 def _added_runs(changes: Changes, added: set[RunId], runs: Sequence[Run]) -> None:
     changes.runs.update((run.id, run) for run in runs if run.id in added)
 
@@ -112,7 +116,8 @@ NOTED: Mapping[str, Callable[..., None]] = {
     "tasks.add_many": _added_tasks,
     "tasks.add_claimed": _added_tasks,
     "tasks.save_many": _saved_tasks,
-    "tasks.claim_many": _saved_tasks,
+    "tasks.claim_many": _claimed_tasks,
+    "tasks.claim_due": _claimed_tasks,
     "runs.add_many": _added_runs,
     "runs.save_many": _saved_runs,
     "runs.append_history": _told,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
 from cueline.application.ports.persistence import UnitOfWork
-from cueline.application.ports.questions import DueTask, Page, Since, TaskFilter
+from cueline.application.ports.questions import Claimant, DueTask, Page, Since, TaskFilter
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import TaskId, WorkerId
 from cueline.domain.json import Json
@@ -73,6 +73,9 @@ moves = st.builds(
 )
 
 
+claimants = st.builds(
+    Claimant, some.worker_ids, some.several(some.queues), some.several(some.names)
+)
 beginnings = st.dictionaries(st.sampled_from(Priority), some.moments)
 
 
@@ -122,40 +125,34 @@ class TaskRules(Machine):
 
         self.write(move)
 
-    @rule(
-        ids=some.several(some.task_ids),
-        worker=some.worker_ids,
-        error=st.sampled_from([0, 0, 0, -1, 1]),
-    )
-    def claim_tasks_that_were_hinted_at(
-        self, ids: list[TaskId], worker: WorkerId, error: int
-    ) -> None:
-        """The worker may not be live, the queue paused, the version another."""
+    @rule(ids=some.several(some.task_ids), claimant=claimants)
+    def claim_tasks_that_were_hinted_at(self, ids: list[TaskId], claimant: Claimant) -> None:
+        """The worker may not be live, the queue paused, the task another's."""
 
-        async def claim(uow: UnitOfWork) -> tuple[list[Task], set[TaskId]]:
-            found = by_id(await uow.tasks.get_many(ids))
-            claimed = [
-                replace(after, version=after.version + error)
-                for task in found
-                if task.state is TaskState.QUEUED and (after := task.claim(worker, self.now))
-            ]
-            return found, await uow.tasks.claim_many(claimed)
+        async def claim(uow: UnitOfWork) -> list[Task]:
+            return by_id(await uow.tasks.claim_many(ids, claimant, self.now))
 
         self.write(claim)
 
     @rule(
         queue=some.queues,
         limit=some.limits,
-        worker=some.worker_ids,
+        claimant=claimants,
         moment=some.soon,
+        urgency=st.sampled_from(Priority),
         since=beginnings,
     )
     def claim_from_a_backlog(
-        self, queue: str, limit: int, worker: WorkerId, moment: datetime, since: Since
+        self,
+        queue: str,
+        limit: int,
+        claimant: Claimant,
+        moment: datetime,
+        urgency: Priority,
+        since: Since,
     ) -> None:
-        async def claim(uow: UnitOfWork) -> tuple[list[Task], set[TaskId]]:
-            found = await uow.tasks.claimable(queue, moment, limit, since)
-            return found, await uow.tasks.claim_many([task.claim(worker, moment) for task in found])
+        async def claim(uow: UnitOfWork) -> list[Task]:
+            return by_id(await uow.tasks.claim_due(queue, claimant, moment, limit, urgency, since))
 
         self.write(claim)
 

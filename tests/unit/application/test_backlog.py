@@ -8,10 +8,12 @@ from datetime import timedelta
 import pytest
 
 from cueline.application.dispatch import RELIEF
+from cueline.application.intake import Hints
 from cueline.application.tasks import Submission
 from cueline.domain.errors import Unavailable, WorkerEvicted
 from cueline.domain.task import Priority, Task
 from cueline.domain.worker import Worker
+from cueline.infrastructure.memory.tasks import MemoryTasks
 from tests.harness import Harness
 
 TAKEN = "cueline_tasks_taken_from_store_total"
@@ -215,3 +217,19 @@ async def test_a_busy_queue_beside_one_that_is_relieved_is_kept_filled(h: Harnes
         passes = [await h.app.dispatch(), await h.app.dispatch()]
         assert all(each.relieved for each in passes)
         assert await h.in_broker("printer") == 8
+
+
+async def test_what_was_claimed_before_the_store_went_away_is_run(
+    h: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> list[Task]:
+        raise Unavailable("the store")
+
+    worker, _ = await a_backlog(h)
+    await h.app.dispatch()
+    monkeypatch.setattr(MemoryTasks, "claim_due", fail)
+    claimed = await take(h, worker, 4)
+    assert len(claimed) == 2
+    assert {(await h.task(task.id)).worker_id for task in claimed} == {worker.id}
+    with pytest.raises(Unavailable):
+        await h.app.claim.take(worker, h.executor.names, Hints(4, from_store=4))

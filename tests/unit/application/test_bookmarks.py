@@ -17,7 +17,7 @@ from cueline.infrastructure.memory.tasks import MemoryTasks
 from tests.brittle import BrittleStore
 from tests.contracts.store_suite import put
 from tests.doubles import NOW, FakeClock
-from tests.factories import a_task
+from tests.factories import a_claimant, a_task, a_worker
 
 DEAR = 10 * CHEAP
 SECOND = timedelta(seconds=1)
@@ -34,14 +34,14 @@ class Shelf:
         self.cost = 0.0
         self.begun: list[object] = []
         self.failing = False
-        for name in ("due", "claimable", "due_queues", "next_due"):
+        for name in ("due", "claim_due", "due_queues", "next_due"):
             self._watch(patch, name)
 
     def _watch(self, patch: pytest.MonkeyPatch, name: str) -> None:
         answer = getattr(MemoryTasks, name)
 
         async def watched(tasks: MemoryTasks, *args: object) -> object:
-            since = args[-1] if name in {"due", "claimable"} or len(args) == 2 else None
+            since = args[-1] if name in {"due", "claim_due"} or len(args) == 2 else None
             self.begun.append(dict(since) if isinstance(since, Mapping) else since)
             await asyncio.sleep(0.0 if since else self.cost)
             if self.failing:
@@ -54,6 +54,17 @@ class Shelf:
         """What is due, without taking it."""
         async with self.store.write() as uow:
             return [each.id for each in await self.bookmarks.due(uow.tasks, queue, NOW, limit)]
+
+    async def claim(self, limit: int, urgency: Priority = Priority.LOW) -> list[Task]:
+        """Claim what is due."""
+        worker = a_worker()
+        async with self.store.write() as uow:
+            await uow.workers.add(worker)
+            claimed = await self.bookmarks.claim_due(
+                uow.tasks, "default", a_claimant(worker), NOW, limit, urgency
+            )
+            await uow.commit()
+        return claimed
 
     async def became_dear(self) -> None:
         """Look from the beginning until that rests."""
@@ -189,12 +200,33 @@ async def test_dear_looks_that_failed_rest_too_where_there_is_a_bookmark(shelf: 
     assert shelf.begun[3] != ANEW
 
 
-async def test_claims_from_a_backlog_share_the_bookmarks(shelf: Shelf) -> None:
-    await put(shelf.store, a_task(run_at=NOW))
-    await shelf.became_dear()
-    async with shelf.store.write() as uow:
-        assert len(await shelf.bookmarks.claimable(uow.tasks, "default", NOW, 9)) == 1
-    assert shelf.begun != [ANEW]
+async def test_dear_claims_from_a_backlog_begin_where_the_last_one_ended(shelf: Shelf) -> None:
+    backlog = [a_task(run_at=NOW - (9 - number) * 10 * SECOND) for number in range(8)]
+    low = a_task(priority=Priority.LOW, run_at=NOW - 3600 * SECOND)
+    await put(shelf.store, *backlog, low)
+    shelf.cost = DEAR
+    for count in range(4):
+        claimed = await shelf.claim(limit=2)
+        expected = backlog[2 * count : 2 * count + 2]
+        assert {task.id for task in claimed} == {task.id for task in expected}
+    assert shelf.begun[:2] == [ANEW] * 2
+    assert shelf.begun[2:] == [
+        {Priority.CRITICAL: NOW - GRACE, Priority.HIGH: NOW - GRACE, Priority.NORMAL: each.run_at}
+        for each in (backlog[2], backlog[4])
+    ]
+    assert [task.id for task in await shelf.claim(limit=2)] == [low.id]
+
+
+async def test_a_claim_says_nothing_about_what_is_less_urgent_than_it_asked_for(
+    shelf: Shelf,
+) -> None:
+    low = a_task(priority=Priority.LOW, run_at=NOW - 3600 * SECOND)
+    await put(shelf.store, low)
+    shelf.cost = DEAR
+    for _ in range(2):
+        assert await shelf.claim(limit=2, urgency=Priority.HIGH) == []
+    assert [task.id for task in await shelf.claim(limit=2)] == [low.id]
+    assert shelf.begun[-1] == dict.fromkeys((Priority.CRITICAL, Priority.HIGH), NOW - GRACE)
 
 
 async def test_while_it_is_dear_to_ask_which_queues_are_known_that_were_or_fell_due_since(

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from cueline.application.claiming import ClaimTasks
 from cueline.application.context import Context
 from cueline.application.outcomes import Outcome
 from cueline.application.ports.persistence import LogEntry
 from cueline.application.settle import Settled, SettleTasks
-from cueline.application.workers import ClaimTasks, Heartbeat
+from cueline.application.workers import Heartbeat
 from cueline.domain.errors import Unavailable
 from cueline.domain.task import Task, TaskState
 from cueline.domain.worker import Worker
