@@ -322,7 +322,7 @@ async def test_a_receiver_is_woken_also_after_the_listening_connection_was_kille
     monkeypatch.setattr("cueline.infrastructure.redis.broker.LONGEST_NAP", LONG)
     receiver = await waiting(other, ["default"])
     await admin.client_kill_filter(_type="pubsub")
-    await until(lambda: admin.pubsub_numsub(keys.wake_ups), [(keys.wake_ups.encode(), 2)])
+    await until(lambda: admin.pubsub_numsub(keys.wake_ups), [(keys.wake_ups.encode(), 1)])
     message = a_message()
     await broker.publish([message])
     assert tasks(await soon(receiver)) == [message.task_id]
@@ -400,7 +400,8 @@ async def test_silence_on_the_listening_connection_is_noticed_without_any_comman
 ) -> None:
     monkeypatch.setattr("cueline.infrastructure.redis.server.COMMAND_TIMEOUT", 0.1)
     monkeypatch.setattr("cueline.infrastructure.redis.listener.SILENCE", 0.1)
-    await new_broker(gated_url)
+    broker = await new_broker(gated_url)
+    assert await broker.receive(["default"], 1, 0.05) == []  # and so it listens
     gate.hold()
     await until(lambda: _now(metrics.answers), [True, False])
     gate.release()

@@ -78,7 +78,6 @@ class RedisBroker(Broker):
     async def open(self) -> None:
         self._closed = False
         await self._server.open()
-        self._listener.open()
 
     async def close(self) -> None:
         self._closed = True
@@ -115,6 +114,7 @@ class RedisBroker(Broker):
                 left = deadline - loop.time()
                 if taken or left <= 0:
                     return taken
+                self._listen()
                 await receiver.nap(min(left, LONGEST_NAP))
                 if self._closed:
                     return []
@@ -226,6 +226,11 @@ class RedisBroker(Broker):
     def _note(self, answers: bool) -> None:
         self._metrics.broker_answers(answers)
         self._receivers.call_all()  # there may be something, or no point in waiting
+
+    def _listen(self) -> None:
+        """Be woken from now on. Not before: to who only publishes it is a nuisance."""
+        if not self._closed:
+            self._listener.open()
 
     def _wake(self, payload: bytes) -> None:
         self._receivers.call(payload.decode(errors="replace").split())

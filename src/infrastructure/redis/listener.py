@@ -41,8 +41,10 @@ class Listener:
         self._task: asyncio.Task[None] | None = None
 
     def open(self) -> None:
-        """Begin; the server must be open."""
-        self._task = asyncio.create_task(self._listen_forever(), name=f"listen-{self._topic}")
+        """Begin; the server must be open. Beginning twice is beginning once."""
+        if self._task is None:
+            name = f"listen-{self._topic}"
+            self._task = asyncio.create_task(self._listen_forever(), name=name)
 
     async def close(self) -> None:
         """End. Closing twice is closing once."""

@@ -50,16 +50,17 @@ class Notifications(Watch):
     def __init__(self, listener: PostgresListener) -> None:
         self._listener = listener
         self._version = 0
+        self._listening = False
         self._moved = asyncio.Event()
         self._unsaid = asyncio.Event()
         self._saying: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        self._listener.listen(CHANNEL, lambda _: self._heard(), self._heard)
         self._saying = asyncio.create_task(self._say_forever(), name="broker-notifications")
 
     async def close(self) -> None:
         self._listener.ignore(CHANNEL)
+        self._listening = False
         saying, self._saying = self._saying, None
         if saying is not None:
             saying.cancel()
@@ -70,6 +71,9 @@ class Notifications(Watch):
         return self._version
 
     async def changed(self, since: int) -> None:
+        if not self._listening:  # not before: who only publishes need not be woken
+            self._listening = True
+            self._listener.listen(CHANNEL, lambda _: self._heard(), self._heard)
         while self._version == since:
             await self._moved.wait()
 
