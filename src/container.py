@@ -139,7 +139,7 @@ class Container(containers.DeclarativeContainer):
 
     catalogue = providers.Singleton(Catalogue, store, clock, definitions)
     link = providers.Singleton(BrokerLink, broker, metrics)
-    bookmarks = providers.Factory(Bookmarks)
+    bookmarks = providers.Singleton(Bookmarks)
     due = providers.Singleton(DueTasks, store, clock, bookmarks)
     window = providers.Singleton(Window, store, link, clock)
     outlet = providers.Singleton(Outlet, store, link, window, clock)

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from cueline.application.ports.persistence import TaskRepository
-from cueline.application.ports.questions import Claimant, DueTask
+from cueline.application.ports.questions import Claimant, DueTask, Taken
 from cueline.application.rationing import Ration
-from cueline.domain.task import Priority, Task
+from cueline.domain.task import Priority
 
 GRACE = timedelta(seconds=2)
 """How long before a look a task may have fallen due that is committed only after it."""
@@ -36,14 +36,20 @@ class _Bookmark:
             self._since = {}  # of no use any more, unless that failed
 
     def put(
-        self, found: Sequence[tuple[Priority, datetime]], seen_to: Priority, now: datetime
+        self,
+        found: Sequence[DueTask],
+        limit: int,
+        now: datetime,
+        urgency: Priority = Priority.LOW,
     ) -> None:
         """Begin with the earliest of what was found, and a little before now at the latest.
 
-        What is less urgent than `seen_to` was not looked at.
+        What is less urgent than `urgency` was not looked at; nor, if the limit was filled, what is
+        less urgent than the last that was found.
         """
+        seen_to = urgency if len(found) < limit else found[-1].priority
         for priority in Priority:
-            left = [at for each, at in found if each is priority]
+            left = [each.dispatch_at for each in found if each.priority is priority]
             if left:
                 self._since[priority] = min(*left, now - GRACE)
             elif priority <= seen_to:
@@ -58,8 +64,6 @@ class Bookmarks:
     soon takes longer than the work. So one that was dear is not repeated at once: those that follow
     begin with the earliest that is known to be left. What falls due before that, as by a clock that
     is slow, is found by the next look from the beginning, after ten seconds at most.
-
-    Whoever claims has some of its own: it passes over what it cannot handle, others must not.
     """
 
     def __init__(self) -> None:
@@ -72,8 +76,7 @@ class Bookmarks:
         bookmark = self._of(queue)
         with bookmark.opened() as since:
             found = await tasks.due(queue, now, limit, since)
-        seen_to = max(Priority) if len(found) < limit else found[-1].priority
-        bookmark.put([(each.priority, each.dispatch_at) for each in found], seen_to, now)
+        bookmark.put(found, limit, now)
         return found
 
     async def claim_due(
@@ -84,18 +87,17 @@ class Bookmarks:
         now: datetime,
         limit: int,
         urgency: Priority,
-    ) -> list[Task]:
-        """`TaskRepository.claim_due`."""
+    ) -> Taken:
+        """`TaskRepository.claim_due`.
+
+        Who got nothing has learned nothing: it may not be live.
+        """
         bookmark = self._of(queue)
         with bookmark.opened() as since:
-            claimed = await tasks.claim_due(queue, claimant, now, limit, urgency, since)
-        seen_to = urgency if len(claimed) < limit else _least_urgent(claimed)
-        bookmark.put([(task.spec.priority, task.run_at) for task in claimed], seen_to, now)
-        return claimed
+            taken = await tasks.claim_due(queue, claimant, now, limit, urgency, since)
+        if taken.claimed:
+            bookmark.put(taken.due, limit, now, urgency)
+        return taken
 
     def _of(self, queue: str) -> _Bookmark:
         return self._bookmarks.setdefault(queue, _Bookmark())
-
-
-def _least_urgent(tasks: Sequence[Task]) -> Priority:
-    return max(task.spec.priority for task in tasks)

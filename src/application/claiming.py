@@ -11,8 +11,8 @@ from cueline.application.changes import Announcer, Changes
 from cueline.application.due import most_urgent, put_off
 from cueline.application.intake import Hints, Intake
 from cueline.application.ports.metrics import Metrics
-from cueline.application.ports.persistence import Store, UnitOfWork
-from cueline.application.ports.questions import Claimant, DueTask
+from cueline.application.ports.persistence import Store
+from cueline.application.ports.questions import Claimant, DueTask, Taken
 from cueline.application.ports.runtime import Clock
 from cueline.application.sparing import SparingWarning
 from cueline.application.workers import is_live
@@ -87,21 +87,24 @@ class ClaimTasks:
     async def _claim(self, worker: Worker, names: Collection[str], hints: Hints) -> list[Task]:
         """Claim what nobody else is changing: whoever is, ends it, or sees to a new message.
 
-        So a claim never waits for another's transaction, and cannot be part of a circle. Each part
-        is one statement, which is kept whatever becomes of the next.
+        So a claim never waits for another's transaction, and cannot be part of a circle. What was
+        claimed is run, whatever becomes of the rest; unless the worker was evicted.
         """
         now = self._clock.now()
         claimant = Claimant(worker.id, worker.queues, names)
         claimed: list[Task] = []
+        passed_over: list[DueTask] = []
         try:
             if hints.tasks:
                 claimed += await self._hinted(hints.tasks, claimant, now)
             if hints.from_store:
-                claimed += await self._unheard_of(hints, claimant, now)
+                taken = await self._unheard_of(hints, claimant, now)
+                claimed += taken.claimed
+                passed_over = taken.passed_over
             left = hints.tasks.difference(task.id for task in claimed)
-            if left or not claimed:
-                await self._learn_why(left, 0 if claimed else hints.from_store, claimant, now)
-        except (Unavailable, WorkerEvicted) as error:
+            if left or passed_over or not claimed:
+                await self._see_to(left, passed_over, claimant, now)
+        except Unavailable as error:
             if not claimed:
                 raise
             log.info("%s; the %d tasks that were claimed before are run", error, len(claimed))
@@ -117,19 +120,19 @@ class ClaimTasks:
             await uow.commit()
         return claimed
 
-    async def _unheard_of(self, hints: Hints, claimant: Claimant, now: datetime) -> list[Task]:
+    async def _unheard_of(self, hints: Hints, claimant: Claimant, now: datetime) -> Taken:
         """Claim what is due without a hint."""
         if len(claimant.queues) > 1:
             return await self._most_urgent(hints, claimant, now)
         [queue] = claimant.queues
         async with self._store.at_once() as uow:
-            claimed = await self._bookmarks.claim_due(
+            taken = await self._bookmarks.claim_due(
                 uow.tasks, queue, claimant, now, hints.from_store, hints.urgency
             )
             await uow.commit()
-        return claimed
+        return taken
 
-    async def _most_urgent(self, hints: Hints, claimant: Claimant, now: datetime) -> list[Task]:
+    async def _most_urgent(self, hints: Hints, claimant: Claimant, now: datetime) -> Taken:
         """Claim the most urgent of several queues, beginning with another queue each time."""
         queues = list(claimant.queues)
         first = self._turn % len(queues)
@@ -139,52 +142,41 @@ class ClaimTasks:
                 await self._bookmarks.due(uow.tasks, queue, now, hints.from_store)
                 for queue in queues[first:] + queues[:first]
             ]
-            due = most_urgent(lines)[: hints.from_store]
-            wanted = {each.id for each in due if each.priority <= hints.urgency}
-            claimed = await uow.tasks.claim_many(wanted, claimant, now)
-            if left := wanted.difference(task.id for task in claimed):
-                await self._put_off_what_is_unhandled(uow, left, claimant, now)
+            found = most_urgent(lines)[: hints.from_store]
+            due = [each for each in found if each.priority <= hints.urgency]
+            claimed = await uow.tasks.claim_many([each.id for each in due], claimant, now)
             await uow.commit()
-        return claimed
+        return Taken(claimed, due)
 
-    async def _learn_why(
-        self, hinted: Collection[TaskId], from_store: int, claimant: Claimant, now: datetime
+    async def _see_to(
+        self,
+        hinted: Collection[TaskId],
+        passed_over: Sequence[DueTask],
+        claimant: Claimant,
+        now: datetime,
     ) -> None:
-        """See to what was not claimed, if anything was left. Raise if the worker was evicted.
+        """See to what was not claimed. Raise if the worker was evicted.
 
         Hints are of no use that name no task, or one of other queues: such a message is forged, or
         older than what is kept. What still waits is made due, as a pause may end. What has no
         handler here is put off, lest it stand in the way of the rest.
         """
-        async with self._store.write(durable=False) as uow:
+        async with self._store.read() as uow:
             found = await uow.tasks.get_many(hinted)
-            served = [task for task in found if claimant.serves(task)]
-            waiting = {
-                task.id for task in served if task.is_ready(now) and self._handles(claimant, task)
-            }
-            due = {
-                each.id
-                for queue in claimant.queues
-                for each in await self._due(uow, queue, now, from_store)
-            }
-            if (waiting or due) and not is_live(await uow.workers.get(claimant.worker_id)):
-                raise WorkerEvicted(claimant.worker_id)
-            await self._put_off_what_is_unhandled(uow, due, claimant, now)
-            await uow.tasks.set_due(waiting, now)
-            await uow.commit()
+            strange = await uow.tasks.get_many([each.id for each in passed_over])
+            worker = await uow.workers.get(claimant.worker_id)
+        if not is_live(worker):
+            raise WorkerEvicted(claimant.worker_id)
+        served = [task for task in found if claimant.serves(task)]
+        waiting = [task for task in served if task.is_ready(now) and self._handles(claimant, task)]
+        unhandled = [task for task in strange if not self._handles(claimant, task)]
+        if waiting or unhandled:
+            async with self._store.write(durable=False) as uow:
+                await put_off(uow.tasks, unhandled, now)
+                await uow.tasks.set_due([task.id for task in waiting], now)
+                await uow.commit()
         self._refuse("unknown", len(hinted) - len(found))
         self._refuse("misdirected", len(found) - len(served))
-
-    async def _due(
-        self, uow: UnitOfWork, queue: str, now: datetime, limit: int
-    ) -> Sequence[DueTask]:
-        return await self._bookmarks.due(uow.tasks, queue, now, limit) if limit else ()
-
-    async def _put_off_what_is_unhandled(
-        self, uow: UnitOfWork, ids: Collection[TaskId], claimant: Claimant, now: datetime
-    ) -> None:
-        found = await uow.tasks.get_many(ids)
-        await put_off(uow.tasks, [task for task in found if not self._handles(claimant, task)], now)
 
     def _refuse(self, reason: str, count: int) -> None:
         if count:

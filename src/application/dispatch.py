@@ -7,7 +7,7 @@ which it will be wanted, where it can still be reordered, paused and cancelled.
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -133,16 +133,21 @@ class Window:
             self._held[queue][priority] += taken
         return taken
 
-    def admit(self, waiting: Iterable[T], place: Callable[[T], Place]) -> Iterator[T]:
+    def admit(self, waiting: Sequence[T], place: Callable[[T], Place]) -> Iterator[T]:
         """Reserve room for what waits, the more urgent first; those for which there is some.
 
-        Of one queue and priority the first come first.
+        They come in the order given, and of one queue and priority the first.
         """
-        lines: dict[Place, list[T]] = defaultdict(list)
+        counts = Counter(map(place, waiting))
+        room = {
+            (queue, priority): self.take(queue, priority, count)
+            for (queue, priority), count in sorted(counts.items(), key=lambda item: item[0][1])
+        }
         for each in waiting:
-            lines[place(each)].append(each)
-        for (queue, priority), line in sorted(lines.items(), key=lambda item: item[0][1]):
-            yield from line[: self.take(queue, priority, len(line))]
+            where = place(each)
+            if room[where]:
+                room[where] -= 1
+                yield each
 
     def give_back(self, messages: Iterable[Message]) -> None:
         """Note messages that were taken off the broker."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cueline.application.ports.persistence import Store
-from cueline.application.ports.questions import Claimant, Since
+from cueline.application.ports.questions import DueTask, Since, Taken
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import RunId, TaskId
 from cueline.domain.queue import Queue
@@ -52,7 +52,7 @@ class ClaimContract(StoreSuite):
             claimed = (
                 await uow.tasks.claim_many([full.id], a_claimant(worker), NOW)
                 if way == "by its id"
-                else await uow.tasks.claim_due("default", a_claimant(worker), NOW, 9)
+                else (await uow.tasks.claim_due("default", a_claimant(worker), NOW, 9)).claimed
             )
             await uow.commit()
         assert claimed == [handed.claim(worker.id, NOW)]
@@ -98,7 +98,9 @@ class ClaimContract(StoreSuite):
             async with store.at_once() as uow:
                 ids = [task.id for task in tasks]
                 claimed = await uow.tasks.claim_many(ids[:1], a_claimant(worker), NOW)
-                claimed += await uow.tasks.claim_due("default", a_claimant(worker), NOW, 9)
+                claimed += (
+                    await uow.tasks.claim_due("default", a_claimant(worker), NOW, 9)
+                ).claimed
                 await uow.commit()
             live = worker is workers[0]
             assert {task.id for task in claimed} == (set(ids) if live else set())
@@ -113,7 +115,7 @@ class ClaimContract(StoreSuite):
         for paused, expected in ((True, {free.id}), (False, {task.id for task in held})):
             async with store.write() as uow:
                 await uow.queues.save(Queue("held", paused=paused))
-                claimed = await uow.tasks.claim_due("held", claimant, NOW, 1)
+                claimed = (await uow.tasks.claim_due("held", claimant, NOW, 1)).claimed
                 claimed += await uow.tasks.claim_many(
                     [task.id for task in (*held, free)], claimant, NOW
                 )
@@ -128,19 +130,25 @@ class ClaimContract(StoreSuite):
         claimant = a_claimant(worker, queues=("here",), names=("work", "more"))
         ids = [task.id for task in (here, elsewhere, strange)]
         async with store.write() as uow:
-            assert [task.id for task in await uow.tasks.claim_due("here", claimant, NOW, 1)] == [
-                here.id
+            taken = await uow.tasks.claim_due("here", claimant, NOW, 2)
+            assert taken.claimed == [here.claim(worker.id, NOW)]
+            assert [each.id for each in taken.due] == [strange.id, here.id]
+            assert taken.passed_over == [
+                DueTask(strange.id, "here", Priority.NORMAL, NOW - SECOND, 0)
             ]
+            await uow.tasks.set_dispatched({strange.id: NOW + SECOND})  # nobody else can
+        async with store.write() as uow:
+            assert (await uow.tasks.claim_due("here", claimant, NOW, 1)).claimed == []
+            assert await uow.tasks.claim_due("elsewhere", claimant, NOW, 9) == Taken([], [])
         async with store.write() as uow:
             claimed = await uow.tasks.claim_many(ids, claimant, NOW)
-            await uow.commit()
         assert [task.id for task in claimed] == [here.id]
-        async with store.write() as uow:
-            assert await uow.tasks.claim_due("elsewhere", claimant, NOW, 9) == []
         nobody = a_claimant(worker, queues=("here",), names=())
         async with store.write() as uow:
             assert await uow.tasks.claim_many(ids, nobody, NOW) == []
-            assert await uow.tasks.claim_due("here", nobody, NOW, 9) == []
+            taken = await uow.tasks.claim_due("here", nobody, NOW, 9)
+        assert taken.claimed == []
+        assert [each.id for each in taken.passed_over] == [strange.id, here.id]
 
     async def test_the_most_urgent_are_claimed_first_then_the_longest_due(
         self, store: Store
@@ -156,12 +164,14 @@ class ClaimContract(StoreSuite):
         for count in range(1, len(expected) + 2):
             async with store.write() as uow:  # which is rolled back
                 found = await uow.tasks.claim_due("default", a_claimant(worker), NOW, count)
-            assert {task.id for task in found} == {task.id for task in expected[:count]}
+            assert {task.id for task in found.claimed} == {task.id for task in expected[:count]}
+            assert [each.id for each in found.due] == [task.id for task in expected[:count]]
         for urgency in Priority:
             async with store.write() as uow:
                 found = await uow.tasks.claim_due("default", a_claimant(worker), NOW, 9, urgency)
             urgent = {task.id for task in expected if task.spec.priority <= urgency}
-            assert {task.id for task in found} == urgent
+            assert {task.id for task in found.claimed} == urgent
+            assert found.passed_over == []
 
     async def test_a_claim_may_begin_later_and_leaves_out_what_was_due_before(
         self, store: Store
@@ -184,7 +194,8 @@ class ClaimContract(StoreSuite):
                 found = await uow.tasks.claim_due(
                     "default", a_claimant(worker), NOW, 9, Priority.LOW, since
                 )
-            assert {task.id for task in found} == {task.id for task in expected}
+            assert {task.id for task in found.claimed} == {task.id for task in expected}
+            assert [each.dispatch_at for each in found.due] == [task.run_at for task in expected]
 
     @pytest.mark.parametrize("way", ["by their ids", "as they are due"])
     async def test_a_task_is_claimed_by_one_worker_alone(self, store: Store, way: str) -> None:
@@ -197,7 +208,7 @@ class ClaimContract(StoreSuite):
                 claimed = (
                     await uow.tasks.claim_many([task.id for task in tasks], a_claimant(worker), NOW)
                     if way == "by their ids"
-                    else await uow.tasks.claim_due("default", a_claimant(worker), NOW, 5)
+                    else (await uow.tasks.claim_due("default", a_claimant(worker), NOW, 5)).claimed
                 )
                 await asyncio.sleep(0.01)  # so that the others claim meanwhile, if they can
                 await uow.commit()
@@ -212,7 +223,6 @@ async def _claimed_of(
     store: Store, worker: Worker, now: datetime = NOW, limit: int = 9
 ) -> list[Task]:
     async with store.at_once() as uow:
-        claimant: Claimant = a_claimant(worker)
-        claimed = await uow.tasks.claim_due("default", claimant, now, limit)
+        taken = await uow.tasks.claim_due("default", a_claimant(worker), now, limit)
         await uow.commit()
-    return claimed
+    return taken.claimed

@@ -218,7 +218,7 @@ async def test_what_another_transaction_holds_is_passed_over(postgres: PostgresS
                 assert (
                     await other.tasks.claim_many(ids, claimant, NOW)
                     if ids
-                    else await other.tasks.claim_due("default", claimant, NOW, 9)
+                    else (await other.tasks.claim_due("default", claimant, NOW, 9)).claimed
                 ) == [free.claim(worker.id, NOW)]
 
 

@@ -41,13 +41,13 @@ class Unreadable:
                 claimed = (
                     await uow.tasks.claim_many([strange.id, plain.id], a_claimant(worker), NOW)
                     if way == "by their ids"
-                    else await uow.tasks.claim_due("default", a_claimant(worker), NOW, 9)
+                    else (await uow.tasks.claim_due("default", a_claimant(worker), NOW, 9)).claimed
                 )
                 await uow.commit()
             return claimed
 
         assert await claim() == [plain.claim(worker.id, NOW)]
-        assert f"tasks {strange.id} cannot be read by this version" in caplog.text
+        assert f"this version cannot read: {strange.id}" in caplog.text
         async with store.write() as uow:
             assert await uow.tasks.held_by(worker.id) == {plain.id: 2}
             assert await uow.tasks.versions([strange.id]) == {strange.id: 3}

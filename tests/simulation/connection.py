@@ -19,7 +19,7 @@ from cueline.application.ports.persistence import (
     WorkerRepository,
     WorkflowRepository,
 )
-from cueline.application.ports.questions import ANY_TIME, Claimant, DueTask, Since
+from cueline.application.ports.questions import ANY_TIME, Claimant, DueTask, Since, Taken
 from cueline.domain.errors import InvalidInput, Unavailable
 from cueline.domain.identifiers import TaskId
 from cueline.domain.task import Priority, Task
@@ -218,15 +218,11 @@ class _Transaction(UnitOfWork):
         limit: int,
         urgency: Priority = Priority.LOW,
         since: Since = ANY_TIME,
-    ) -> list[Task]:
+    ) -> Taken:
         """What others have locked is passed over."""
-        due = await tasks.due(queue, now, 1000, since)
-        found = {task.id: task for task in await tasks.get_many([each.id for each in due])}
-        fitting = [
-            each.id for each in due if each.priority <= urgency and claimant.handles(found[each.id])
-        ]
-        free = await self._hold(fitting, limit)
-        return await tasks.claim_many([id for id in fitting if id in free], claimant, now)
+        found = await self._due(tasks.due, queue, now, limit, since)
+        due = [each for each in found if each.priority <= urgency]
+        return Taken(await tasks.claim_many([each.id for each in due], claimant, now), due)
 
     async def _hold(self, ids: Collection[TaskId], limit: int | None = None) -> set[TaskId]:
         """Lock those that nobody else has locked, up to a limit in the order given."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -15,7 +15,7 @@ from cueline.application.claiming import ClaimTasks
 from cueline.application.intake import Hints, Intake
 from cueline.application.maintain import Maintain
 from cueline.application.outcomes import Failed
-from cueline.application.ports.questions import Claimant
+from cueline.application.ports.questions import Claimant, Taken
 from cueline.application.settle import Settled, SettleTasks
 from cueline.application.tasks import Submission, SubmitTasks, Submitted
 from cueline.application.workers import Heartbeat, KeepWorkers
@@ -28,7 +28,6 @@ from cueline.domain.task import Task, TaskState
 from cueline.domain.worker import Worker, WorkerState
 from cueline.infrastructure.memory import tasks as memory
 from cueline.infrastructure.memory.copying import copy_of_task
-from cueline.infrastructure.memory.tables import Views
 from cueline.infrastructure.memory.tasks import MemoryTasks
 from tests.simulation.mistakes import mistake
 
@@ -202,14 +201,16 @@ def published_instead_of_stored(patch: pytest.MonkeyPatch) -> None:
 def the_claim_ignores_the_pause(patch: pytest.MonkeyPatch) -> None:
     """A worker takes what it hears of, though the queue was paused meanwhile."""
 
-    genuine = memory._may_be_given
+    genuine = MemoryTasks.claim_many
 
-    def may_be_given(views: Views, claimed: Sequence[Task]) -> list[Task]:
+    async def claim_many(
+        self: MemoryTasks, ids: Collection[TaskId], claimant: Claimant, now: datetime
+    ) -> list[Task]:
         with pytest.MonkeyPatch.context() as blind:
             blind.setattr(memory, "_paused_queues", lambda _: set())
-            return genuine(views, claimed)
+            return await genuine(self, ids, claimant, now)
 
-    patch.setattr(memory, "_may_be_given", may_be_given)
+    patch.setattr(MemoryTasks, "claim_many", claim_many)
 
 
 @mistake
@@ -294,7 +295,8 @@ def an_unknown_claim_is_run(patch: pytest.MonkeyPatch) -> None:
             claimed = await uow.tasks.claim_many(hints.tasks, claimant, now)
             if hints.from_store:
                 for queue in worker.queues:
-                    claimed += await uow.tasks.claim_due(queue, claimant, now, hints.from_store)
+                    taken = await uow.tasks.claim_due(queue, claimant, now, hints.from_store)
+                    claimed += taken.claimed
             with suppress(Unavailable):
                 await uow.commit()
         return claimed
@@ -307,15 +309,12 @@ def a_backlog_is_begun_before_it_is_claimed(patch: pytest.MonkeyPatch) -> None:
     """What was found in the store is run although the transaction that claims it may fail."""
     genuine = ClaimTasks._unheard_of
 
-    async def claim(
-        self: ClaimTasks, hints: Hints, claimant: Claimant, now: datetime
-    ) -> list[Task]:
+    async def claim(self: ClaimTasks, hints: Hints, claimant: Claimant, now: datetime) -> Taken:
+        found = Taken([], [])
         async with self._store.write() as uow:  # which is rolled back
-            found = [
-                task
-                for queue in claimant.queues
-                for task in await uow.tasks.claim_due(queue, claimant, now, hints.from_store)
-            ]
+            for queue in claimant.queues:
+                taken = await uow.tasks.claim_due(queue, claimant, now, hints.from_store)
+                found.claimed.extend(taken.claimed)
         with suppress(Unavailable):
             return await genuine(self, hints, claimant, now)
         return found

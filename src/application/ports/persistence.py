@@ -22,6 +22,7 @@ from cueline.application.ports.questions import (
     Page,
     RunFilter,
     Since,
+    Taken,
     TaskFilter,
 )
 from cueline.domain.attempt import Attempt
@@ -66,7 +67,10 @@ class TaskRepository(Protocol):
         ...
 
     async def get_many(self, ids: Collection[TaskId]) -> list[Task]:
-        """The tasks with these ids, in no particular order; unknown ids are left out."""
+        """The tasks with these ids, in no particular order; unknown ids are left out.
+
+        So is what a later version wrote and this one cannot read.
+        """
         ...
 
     async def by_keys(self, keys: Collection[str]) -> list[Task]:
@@ -89,7 +93,8 @@ class TaskRepository(Protocol):
 
         Left alone are those that the claimant does not serve or cannot handle, those of a queue
         that is paused, those that another unit of work is changing at this moment (it never waits),
-        and all if the claimant is not live. In no particular order.
+        and all if the claimant is not live. In no particular order. What this version cannot read
+        is put off as long as the recovery ever does.
         """
         ...
 
@@ -101,11 +106,8 @@ class TaskRepository(Protocol):
         limit: int,
         urgency: Priority = Priority.LOW,
         since: Since = ANY_TIME,
-    ) -> list[Task]:
-        """`claim_many` for what `due` gives first that the claimant can handle.
-
-        What is less urgent than `urgency` is left alone.
-        """
+    ) -> Taken:
+        """`claim_many` for what `due` gives, but for what is less urgent than `urgency`."""
         ...
 
     async def due(

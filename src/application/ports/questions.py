@@ -76,3 +76,21 @@ class DueTask:
     priority: Priority
     dispatch_at: datetime
     dispatches: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a claimant got of what was due.
+
+    `due` is all that was found, the most urgent first. What of it was not claimed the claimant has
+    no handler for, unless it is not live.
+    """
+
+    claimed: list[Task]
+    due: list[DueTask]
+
+    @property
+    def passed_over(self) -> list[DueTask]:
+        """What was found and not claimed."""
+        claimed = {task.id for task in self.claimed}
+        return [each for each in self.due if each.id not in claimed]

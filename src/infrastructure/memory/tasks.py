@@ -14,6 +14,7 @@ from cueline.application.ports.questions import (
     DueTask,
     Page,
     Since,
+    Taken,
     TaskFilter,
 )
 from cueline.domain.identifiers import TaskId, WorkerId
@@ -101,26 +102,26 @@ class MemoryTasks(TaskRepository):
         limit: int,
         urgency: Priority = Priority.LOW,
         since: Since = ANY_TIME,
-    ) -> list[Task]:
-        fitting = (
-            task.id
-            for task in self._due(queue, now, since)
-            if claimant.handles(task) and task.spec.priority <= urgency
-        )
-        return await self.claim_many(list(islice(fitting, limit)), claimant, now)
+    ) -> Taken:
+        if queue not in claimant.queues:
+            return Taken([], [])
+        found = self._due(queue, now, limit, since)
+        due = [each for each in found if each.priority <= urgency]
+        return Taken(await self.claim_many([each.id for each in due], claimant, now), due)
 
     async def due(
         self, queue: str, now: datetime, limit: int, since: Since = ANY_TIME
     ) -> list[DueTask]:
+        return self._due(queue, now, limit, since)
+
+    def _due(self, queue: str, now: datetime, limit: int, since: Since) -> list[DueTask]:
+        views = self._access.look()
+        found = () if queue in _paused_queues(views) else _due(views, queue, now, since)
         return [
             DueTask(task.id, queue, task.spec.priority, task.dispatch_at, task.dispatches)
-            for task in islice(self._due(queue, now, since), limit)
+            for task in islice(found, limit)
             if task.dispatch_at is not None
         ]
-
-    def _due(self, queue: str, now: datetime, since: Since) -> Iterator[Task]:
-        views = self._access.look()
-        return iter(()) if queue in _paused_queues(views) else _due(views, queue, now, since)
 
     async def due_queues(self, now: datetime, since: datetime | None = None) -> set[str]:
         views = self._access.look()

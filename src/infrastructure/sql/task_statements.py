@@ -13,10 +13,12 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     Update,
+    and_,
     bindparam,
     case,
     func,
     literal_column,
+    not_,
     null,
     or_,
     select,
@@ -187,9 +189,6 @@ _CLAIMED: Mapping[str, Any] = {
 """What `Task.claim` does, for a task that nobody has read yet."""
 
 
-_IS_HANDLED = among(tasks.c.name, "the_names")
-
-
 def _claim() -> Query:
     locked = tasks.alias("locked")
     row = select(locked.c.id).where(locked.c.id == tasks.c.id).with_for_update(skip_locked=True)
@@ -201,7 +200,7 @@ def _claim() -> Query:
             _IS_STILL_QUEUED,
             tasks.c.run_at <= _NOW,
             among(tasks.c.queue, "the_queues"),
-            _IS_HANDLED,
+            among(tasks.c.name, "the_names"),
             may_be_given(_WORKER, tasks.c.queue),
             row.exists(),
         )
@@ -210,17 +209,31 @@ def _claim() -> Query:
 
 
 def _claim_due() -> Query:
-    """The parts of a union are read in their order, and only as far as the limit asks."""
-    found = _due(
-        ("id",),
-        lambda priority: (_IS_HANDLED, literal_column(str(priority.value)) <= _URGENCY),
-    ).subquery()
-    due = select(found.c.id).limit(_LIMIT).cte("due").prefix_with("MATERIALIZED")
-    return Query(
+    """For PostgreSQL: what was claimed and, if with its id and priority alone, what was not.
+
+    The parts of a union are read in their order, and only as far as the limit asks.
+    """
+    names = ("id", "name", "priority", "dispatch_at", "dispatches")
+    found = _due(names, lambda priority: [literal_column(str(priority.value)) <= _URGENCY])
+    due = select(found.subquery()).limit(_LIMIT).cte("due").prefix_with("MATERIALIZED")
+    may_be_claimed = and_(among(due.c.name, "the_names"), of_a_live_worker(_WORKER))
+    claimed = (
         update(tasks)
         .values(_CLAIMED)
-        .where(tasks.c.id == due.c.id, of_a_live_worker(_WORKER))
-        .returning(*(tasks.c[name] for name in COLUMNS))
+        .where(tasks.c.id == due.c.id, may_be_claimed)
+        .returning(
+            due.c.dispatch_at.label("was_due"),
+            due.c.dispatches.label("was_dispatched"),
+            *(tasks.c[name] for name in COLUMNS),
+        )
+        .cte("claimed")
+    )
+    passed_over = (due.c[name] if name in ("id", "priority") else null() for name in COLUMNS)
+    return Query(
+        union_all(
+            select(claimed),
+            select(due.c.dispatch_at, due.c.dispatches, *passed_over).where(not_(may_be_claimed)),
+        )
     )
 
 

@@ -16,6 +16,7 @@ from cueline.application.ports.questions import (
     DueTask,
     Page,
     Since,
+    Taken,
     TaskFilter,
 )
 from cueline.domain.identifiers import TaskId, WorkerId
@@ -27,7 +28,7 @@ from cueline.infrastructure.sql.queries import Query
 from cueline.infrastructure.sql.registry import SqlQueues
 from cueline.infrastructure.sql.session import Session
 from cueline.infrastructure.sql.tables import tasks
-from cueline.infrastructure.sql.task_rows import spec_values, state_values, task_of
+from cueline.infrastructure.sql.task_rows import COLUMNS, spec_values, state_values, task_of
 from cueline.infrastructure.sql.types import from_microseconds, to_microseconds
 
 log = logging.getLogger(__name__)
@@ -79,8 +80,10 @@ class SqlTasks(TaskRepository):
     ) -> list[Task]:
         if not ids:
             return []
-        wanted = {**these(ids), "the_queues": list(claimant.queues)}
-        return await self._claim(statements.CLAIM, wanted, claimant, now)
+        wanted = {**these(ids), **_of_claimant(claimant, now), "the_queues": list(claimant.queues)}
+        return await self._claimed(
+            await self._session.fetch(statements.CLAIM, wanted), claimant, now
+        )
 
     async def claim_due(
         self,
@@ -90,33 +93,30 @@ class SqlTasks(TaskRepository):
         limit: int,
         urgency: Priority = Priority.LOW,
         since: Since = ANY_TIME,
-    ) -> list[Task]:
+    ) -> Taken:
         if queue not in claimant.queues:
-            return []
-        wanted = {**_of_queue(queue, limit, since), "the_urgency": urgency.value}
-        return await self._claim(statements.CLAIM_DUE, wanted, claimant, now)
-
-    async def _claim(
-        self, query: Query, wanted: Mapping[str, Any], claimant: Claimant, now: datetime
-    ) -> list[Task]:
+            return Taken([], [])
+        if self._session.dialect == "sqlite":  # where a round trip costs nothing
+            found = await self.due(queue, now, limit, since)
+            due = [each for each in found if each.priority <= urgency]
+            return Taken(await self.claim_many([each.id for each in due], claimant, now), due)
+        span = {**_of_queue(queue, limit, since), "the_urgency": urgency.value}
         rows = await self._session.fetch(
-            query,
-            {
-                **wanted,
-                "the_worker": claimant.worker_id,
-                "the_names": list(claimant.names),
-                "the_moment": to_microseconds(now),
-            },
+            statements.CLAIM_DUE, {**span, **_of_claimant(claimant, now)}
         )
+        due = [_due_task(queue, row) for row in rows]
+        due.sort(key=lambda each: (each.priority, each.dispatch_at, each.id))
+        claimed = [row[2:] for row in rows if row[_STATE] is not None]
+        return Taken(await self._claimed(claimed, claimant, now), due)
+
+    async def _claimed(self, rows: Sequence[Any], claimant: Claimant, now: datetime) -> list[Task]:
+        """What these rows hold; those that cannot be read are put off."""
         claimed, unreadable = _read(rows)
         if unreadable:
-            log.error("tasks %s cannot be read by this version; put off", ", ".join(unreadable))
-            later = {
-                **these(unreadable),
-                "the_worker": claimant.worker_id,
-                "the_moment": to_microseconds(now + LONGEST_RECOVERY),
-            }
-            await self._session.fetch(statements.PUT_BACK, later)
+            later = now + LONGEST_RECOVERY
+            put_back = {**these(unreadable), **_of_claimant(claimant, later)}
+            del put_back["the_names"]
+            await self._session.fetch(statements.PUT_BACK, put_back)
         return claimed
 
     async def due(
@@ -154,8 +154,7 @@ class SqlTasks(TaskRepository):
             await self._session.fetch(statements.SET_DUE, parameters)
 
     async def orphans(self, limit: int) -> list[Task]:
-        result = await self._session.fetch(statements.ORPHANS, {"the_limit": limit})
-        return [task_of(row) for row in result]
+        return _read(await self._session.fetch(statements.ORPHANS, {"the_limit": limit}))[0]
 
     async def held_by(self, worker_id: WorkerId) -> dict[TaskId, int]:
         result = await self._session.fetch(statements.HELD_BY, {"the_worker": worker_id})
@@ -190,8 +189,7 @@ class SqlTasks(TaskRepository):
     async def _select(self, query: Query, values: Collection[str]) -> list[Task]:
         if not values:
             return []
-        result = await self._session.fetch(query, these(values))
-        return [task_of(row) for row in result]
+        return _read(await self._session.fetch(query, these(values)))[0]
 
 
 def _of_queue(queue: str, limit: int, since: Since) -> dict[str, Any]:
@@ -202,6 +200,25 @@ def _of_queue(queue: str, limit: int, since: Since) -> dict[str, Any]:
     return {"the_queue": queue, "the_limit": limit, **beginnings}
 
 
+def _of_claimant(claimant: Claimant, now: datetime) -> dict[str, Any]:
+    return {
+        "the_worker": claimant.worker_id,
+        "the_names": list(claimant.names),
+        "the_moment": to_microseconds(now),
+    }
+
+
+_STATE = 2 + COLUMNS.index("state")
+"""Where `CLAIM_DUE` says whether a row was claimed."""
+
+
+def _due_task(queue: str, row: Sequence[Any]) -> DueTask:
+    """What was due, of a row of `CLAIM_DUE`."""
+    was_due, dispatches, id = row[:3]
+    priority = Priority(row[2 + COLUMNS.index("priority")])
+    return DueTask(TaskId(id), queue, priority, from_microseconds(was_due), dispatches)
+
+
 def _read(rows: Sequence[Any]) -> tuple[list[Task], list[str]]:
     """The tasks, and the ids of those that a later version has written in a way unknown here."""
     readable: list[Task] = []
@@ -209,8 +226,10 @@ def _read(rows: Sequence[Any]) -> tuple[list[Task], list[str]]:
     for row in rows:
         try:
             readable.append(task_of(row))
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, OverflowError):
             unreadable.append(row[0])
+    if unreadable:
+        log.error("tasks that this version cannot read: %s", ", ".join(unreadable))
     return readable, unreadable
 
 

@@ -133,12 +133,14 @@ class WorkerLoop:
         worker = self._known_worker()  # the heartbeat may have started over during the wait
         try:
             with self._taking():
-                for task in await self._app.claim.take(worker, self._app.executor.names, hints):
+                claimed = await self._app.claim.take(worker, self._app.executor.names, hints)
+                for task in claimed:
                     self._begin(task)
         except WorkerEvicted:
             await self._start_over(worker)
             return
-        await asyncio.sleep(0)  # what was claimed begins first
+        if len(claimed) == 1:  # at idle it begins first; many could keep the message for long
+            await asyncio.sleep(0)
         await self._app.claim.acknowledge(hints)
 
     @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from cueline.application.ports.questions import Taken
 from cueline.domain.attempt import Attempt
 from cueline.domain.events import Event
 from cueline.domain.identifiers import RunId, TaskId, WorkerId
@@ -79,6 +80,10 @@ def _claimed_tasks(changes: Changes, claimed: Sequence[Task], *_: object) -> Non
     changes.tasks.update((task.id, task) for task in claimed)
 
 
+def _taken_tasks(changes: Changes, taken: Taken, *_: object) -> None:
+    _claimed_tasks(changes, taken.claimed)
+
+
 def _added_runs(changes: Changes, added: set[RunId], runs: Sequence[Run]) -> None:
     changes.runs.update((run.id, run) for run in runs if run.id in added)
 
@@ -117,7 +122,7 @@ NOTED: Mapping[str, Callable[..., None]] = {
     "tasks.add_claimed": _added_tasks,
     "tasks.save_many": _saved_tasks,
     "tasks.claim_many": _claimed_tasks,
-    "tasks.claim_due": _claimed_tasks,
+    "tasks.claim_due": _taken_tasks,
     "runs.add_many": _added_runs,
     "runs.save_many": _saved_runs,
     "runs.append_history": _told,

@@ -151,8 +151,9 @@ class TaskRules(Machine):
         urgency: Priority,
         since: Since,
     ) -> None:
-        async def claim(uow: UnitOfWork) -> list[Task]:
-            return by_id(await uow.tasks.claim_due(queue, claimant, moment, limit, urgency, since))
+        async def claim(uow: UnitOfWork) -> tuple[list[Task], list[DueTask]]:
+            taken = await uow.tasks.claim_due(queue, claimant, moment, limit, urgency, since)
+            return by_id(taken.claimed), taken.due
 
         self.write(claim)
 

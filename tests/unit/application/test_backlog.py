@@ -14,6 +14,7 @@ from cueline.domain.errors import Unavailable, WorkerEvicted
 from cueline.domain.task import Priority, Task
 from cueline.domain.worker import Worker
 from cueline.infrastructure.memory.tasks import MemoryTasks
+from tests.factories import a_task_id
 from tests.harness import Harness
 
 TAKEN = "cueline_tasks_taken_from_store_total"
@@ -233,3 +234,37 @@ async def test_what_was_claimed_before_the_store_went_away_is_run(
     assert {(await h.task(task.id)).worker_id for task in claimed} == {worker.id}
     with pytest.raises(Unavailable):
         await h.app.claim.take(worker, h.executor.names, Hints(4, from_store=4))
+
+
+async def test_who_was_evicted_hears_of_it_although_something_was_claimed(
+    h: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await h.hire()
+    task = await h.submit()
+    monkeypatch.setattr("cueline.application.claiming.is_live", lambda _: False)  # meanwhile
+    hints = Hints(2, frozenset({task.id, a_task_id()}))
+    with pytest.raises(WorkerEvicted):
+        await h.app.claim.take(worker, h.executor.names, hints)
+
+
+@pytest.mark.parametrize("queues", [("default",), ("default", "mail")])
+async def test_nothing_less_urgent_is_claimed_than_may_be_left_at_the_broker(
+    h: Harness, queues: tuple[str, ...]
+) -> None:
+    worker = await h.hire(*queues)
+    await h.broker_goes_away()
+    high, low = [await h.submit(priority=each) for each in (Priority.HIGH, Priority.LOW)]
+    hints = Hints(4, from_store=4, urgency=Priority.NORMAL)
+    claimed = await h.app.claim.take(worker, h.executor.names, hints)
+    assert [task.id for task in claimed] == [high.id]
+    assert await h.task(low.id) == low
+
+
+async def test_a_task_whose_queue_was_paused_meanwhile_is_due_again(h: Harness) -> None:
+    worker = await h.hire()
+    task = await h.submit()
+    assert (handed := (await h.task(task.id)).dispatch_at) is not None
+    assert handed > h.clock.now()
+    await h.app.queues.pause("default")
+    assert await take(h, worker) == []
+    assert (await h.task(task.id)).dispatch_at == h.clock.now()

@@ -60,11 +60,11 @@ class Shelf:
         worker = a_worker()
         async with self.store.write() as uow:
             await uow.workers.add(worker)
-            claimed = await self.bookmarks.claim_due(
+            taken = await self.bookmarks.claim_due(
                 uow.tasks, "default", a_claimant(worker), NOW, limit, urgency
             )
             await uow.commit()
-        return claimed
+        return taken.claimed
 
     async def became_dear(self) -> None:
         """Look from the beginning until that rests."""
@@ -224,9 +224,22 @@ async def test_a_claim_says_nothing_about_what_is_less_urgent_than_it_asked_for(
     await put(shelf.store, low)
     shelf.cost = DEAR
     for _ in range(2):
-        assert await shelf.claim(limit=2, urgency=Priority.HIGH) == []
+        await put(shelf.store, urgent := a_task(priority=Priority.CRITICAL))
+        assert [task.id for task in await shelf.claim(2, Priority.HIGH)] == [urgent.id]
+    shelf.begun.clear()
     assert [task.id for task in await shelf.claim(limit=2)] == [low.id]
-    assert shelf.begun[-1] == dict.fromkeys((Priority.CRITICAL, Priority.HIGH), NOW - GRACE)
+    assert shelf.begun == [dict.fromkeys((Priority.CRITICAL, Priority.HIGH), NOW - GRACE)]
+
+
+async def test_who_claims_nothing_learns_nothing_as_it_may_not_be_live(shelf: Shelf) -> None:
+    await put(shelf.store, *(a_task(run_at=NOW - 60 * SECOND) for _ in range(2)))
+    shelf.cost = DEAR
+    lost = a_claimant(a_worker())
+    for _ in range(2):
+        async with shelf.store.write() as uow:
+            args = ("default", lost, NOW, 9, Priority.LOW)
+            assert (await shelf.bookmarks.claim_due(uow.tasks, *args)).claimed == []
+    assert len(await shelf.claim(limit=9)) == 2
 
 
 async def test_while_it_is_dear_to_ask_which_queues_are_known_that_were_or_fell_due_since(

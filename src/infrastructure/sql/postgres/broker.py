@@ -71,7 +71,7 @@ class Notifications(Watch):
         return self._version
 
     async def changed(self, since: int) -> None:
-        if not self._listening:  # not before: who only publishes need not be woken
+        if self._saying is not None and not self._listening:  # who only publishes is not woken
             self._listening = True
             self._listener.listen(CHANNEL, lambda _: self._heard(), self._heard)
         while self._version == since:

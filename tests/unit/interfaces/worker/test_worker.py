@@ -16,6 +16,7 @@ from cueline.application.outcomes import Outcome, Succeeded
 from cueline.application.ports.broker import Message
 from cueline.application.ports.persistence import LogEntry
 from cueline.application.settle import Settled, SettleTasks
+from cueline.application.tasks import Submission
 from cueline.application.workers import Heartbeat, RecordLogs
 from cueline.domain.errors import PermanentError, WorkerEvicted
 from cueline.domain.json import Json
@@ -846,3 +847,26 @@ async def test_a_handler_that_will_not_stop_does_not_hold_up_the_stop(shop: Work
     await asyncio.sleep(0)
     assert (await shop.h.app.maintain()).recovered == 1
     assert (await shop.h.task(task.id)).state is TaskState.FAILED
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_single_task_begins_at_once_and_of_many_the_messages_go_first(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    happened: list[str] = []
+    acknowledge = shop.h.app.claim.acknowledge
+
+    async def noted(hints: Any) -> None:
+        if hints.deliveries:
+            happened.append("acknowledged")
+        await acknowledge(hints)
+
+    shop.on("job", lambda: happened.append("begun"))
+    tasks = [each.task for each in await shop.h.app.submit([Submission("job", {})] * count)]
+    monkeypatch.setattr(shop.h.app.claim, "acknowledge", noted)
+    async with shop.open(slots=4):
+        for task in tasks:
+            await shop.ended(task)
+    assert happened[: count + 1] == (
+        ["begun", "acknowledged"] if count == 1 else ["acknowledged", "begun", "begun"]
+    )
