@@ -11,10 +11,10 @@ from cueline.application.dispatch import RELIEF
 from cueline.application.intake import Hints
 from cueline.application.tasks import Submission
 from cueline.domain.errors import Unavailable, WorkerEvicted
+from cueline.domain.identifiers import TaskId
 from cueline.domain.task import Priority, Task
 from cueline.domain.worker import Worker
 from cueline.infrastructure.memory.tasks import MemoryTasks
-from tests.factories import a_task_id
 from tests.harness import Harness
 
 TAKEN = "cueline_tasks_taken_from_store_total"
@@ -242,7 +242,8 @@ async def test_who_was_evicted_hears_of_it_although_something_was_claimed(
     worker = await h.hire()
     task = await h.submit()
     monkeypatch.setattr("cueline.application.claiming.is_live", lambda _: False)  # meanwhile
-    hints = Hints(2, frozenset({task.id, a_task_id()}))
+    unknown = TaskId("00000000-0000-7000-8000-000000000000")
+    hints = Hints(2, frozenset({task.id, unknown}))
     with pytest.raises(WorkerEvicted):
         await h.app.claim.take(worker, h.executor.names, hints)
 
