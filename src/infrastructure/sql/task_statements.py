@@ -251,7 +251,7 @@ PUT_BACK = Query(
     )
     .where(among(tasks.c.id), _IS_RUNNING, tasks.c.worker_id == _WORKER)
 )
-"""What `Task.release` does, to be due at a later moment."""
+"""What `Task.release` does to what was just claimed, to be due at a later moment."""
 
 
 # --- what there is --------------------------------------------------------------------------------

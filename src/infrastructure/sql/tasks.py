@@ -113,10 +113,9 @@ class SqlTasks(TaskRepository):
         """What these rows hold; those that cannot be read are put off."""
         claimed, unreadable = _read(rows)
         if unreadable:
-            later = now + LONGEST_RECOVERY
-            put_back = {**these(unreadable), **_of_claimant(claimant, later)}
-            del put_back["the_names"]
-            await self._session.fetch(statements.PUT_BACK, put_back)
+            later = to_microseconds(now + LONGEST_RECOVERY)
+            holder = {"the_worker": claimant.worker_id, "the_moment": later}
+            await self._session.fetch(statements.PUT_BACK, {**these(unreadable), **holder})
         return claimed
 
     async def due(
@@ -171,7 +170,7 @@ class SqlTasks(TaskRepository):
         if page.after is not None:
             query = query.where(tasks.c.id < page.after)
         result = await self._session.scan(query.order_by(tasks.c.id.desc()).limit(page.limit))
-        return [task_of(row) for row in result]
+        return _read(result.rows)[0]
 
     async def count_by_queue(self, now: datetime) -> dict[str, dict[str, int]]:
         ahead = tasks.c.run_at > to_microseconds(now)
