@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from cueline.application.ports.persistence import TaskRepository
-from cueline.application.ports.questions import Claimant, DueTask, Taken
+from cueline.application.ports.questions import Claimant, DueTask, Since, Taken, earliest
 from cueline.application.rationing import Ration
 from cueline.domain.task import Priority
 
@@ -36,22 +36,17 @@ class _Bookmark:
             self._since = {}  # of no use any more, unless that failed
 
     def put(
-        self,
-        found: Sequence[DueTask],
-        limit: int,
-        now: datetime,
-        urgency: Priority = Priority.LOW,
+        self, found: int, limit: int, now: datetime, earliest: Since, urgency: Priority
     ) -> None:
         """Begin with the earliest of what was found, and a little before now at the latest.
 
         What is less urgent than `urgency` was not looked at; nor, if the limit was filled, what is
         less urgent than the last that was found.
         """
-        seen_to = urgency if len(found) < limit else found[-1].priority
+        seen_to = urgency if found < limit else max(earliest, default=urgency)
         for priority in Priority:
-            left = [each.dispatch_at for each in found if each.priority is priority]
-            if left:
-                self._since[priority] = min(*left, now - GRACE)
+            if priority in earliest:
+                self._since[priority] = min(earliest[priority], now - GRACE)
             elif priority <= seen_to:
                 self._since.setdefault(priority, now - GRACE)
 
@@ -76,7 +71,7 @@ class Bookmarks:
         bookmark = self._of(queue)
         with bookmark.opened() as since:
             found = await tasks.due(queue, now, limit, since)
-        bookmark.put(found, limit, now)
+        bookmark.put(len(found), limit, now, earliest(found), Priority.LOW)
         return found
 
     async def claim_due(
@@ -96,7 +91,7 @@ class Bookmarks:
         with bookmark.opened() as since:
             taken = await tasks.claim_due(queue, claimant, now, limit, urgency, since)
         if taken.claimed:
-            bookmark.put(taken.due, limit, now, urgency)
+            bookmark.put(taken.found, limit, now, taken.earliest, urgency)
         return taken
 
     def _of(self, queue: str) -> _Bookmark:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 
 from cueline.application.bookmarks import Bookmarks
@@ -12,7 +12,7 @@ from cueline.application.due import most_urgent, put_off
 from cueline.application.intake import Hints, Intake
 from cueline.application.ports.metrics import Metrics
 from cueline.application.ports.persistence import Store
-from cueline.application.ports.questions import Claimant, DueTask, Taken
+from cueline.application.ports.questions import Claimant, Taken
 from cueline.application.ports.runtime import Clock
 from cueline.application.sparing import SparingWarning
 from cueline.application.workers import is_live
@@ -93,7 +93,7 @@ class ClaimTasks:
         now = self._clock.now()
         claimant = Claimant(worker.id, worker.queues, names)
         claimed: list[Task] = []
-        passed_over: list[DueTask] = []
+        passed_over: frozenset[TaskId] = frozenset()
         try:
             if hints.tasks:
                 claimed += await self._hinted(hints.tasks, claimant, now)
@@ -104,6 +104,8 @@ class ClaimTasks:
             left = hints.tasks.difference(task.id for task in claimed)
             if left or passed_over or not claimed:
                 await self._see_to(left, passed_over, claimant, now)
+            if hints.from_store and not claimed:
+                await self._look_behind(claimant, hints.from_store, now)
         except Unavailable as error:
             if not claimed:
                 raise
@@ -146,12 +148,12 @@ class ClaimTasks:
             due = [each for each in found if each.priority <= hints.urgency]
             claimed = await uow.tasks.claim_many([each.id for each in due], claimant, now)
             await uow.commit()
-        return Taken(claimed, due)
+        return Taken.of(claimed, due)
 
     async def _see_to(
         self,
         hinted: Collection[TaskId],
-        passed_over: Sequence[DueTask],
+        passed_over: Collection[TaskId],
         claimant: Claimant,
         now: datetime,
     ) -> None:
@@ -163,7 +165,7 @@ class ClaimTasks:
         """
         async with self._store.read() as uow:
             found = await uow.tasks.get_many(hinted)
-            strange = await uow.tasks.get_many([each.id for each in passed_over])
+            strange = await uow.tasks.get_many(passed_over)
             worker = await uow.workers.get(claimant.worker_id)
         if not is_live(worker):
             raise WorkerEvicted(claimant.worker_id)
@@ -177,6 +179,16 @@ class ClaimTasks:
                 await uow.commit()
         self._refuse("unknown", len(hinted) - len(found))
         self._refuse("misdirected", len(found) - len(served))
+
+    async def _look_behind(self, claimant: Claimant, limit: int, now: datetime) -> None:
+        """Put off what has no handler here and hides what is due behind it."""
+        async with self._store.write(durable=False) as uow:
+            for queue in claimant.queues:
+                due = await self._bookmarks.due(uow.tasks, queue, now, limit)
+                found = await uow.tasks.get_many([each.id for each in due])
+                unhandled = [task for task in found if not self._handles(claimant, task)]
+                await put_off(uow.tasks, unhandled, now)
+            await uow.commit()
 
     def _refuse(self, reason: str, count: int) -> None:
         if count:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cueline.application.ports.persistence import Store
-from cueline.application.ports.questions import DueTask, Since, Taken
+from cueline.application.ports.questions import Since, Taken
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import RunId, TaskId
 from cueline.domain.queue import Queue
@@ -132,23 +132,19 @@ class ClaimContract(StoreSuite):
         async with store.write() as uow:
             taken = await uow.tasks.claim_due("here", claimant, NOW, 2)
             assert taken.claimed == [here.claim(worker.id, NOW)]
-            assert [each.id for each in taken.due] == [strange.id, here.id]
-            assert taken.passed_over == [
-                DueTask(strange.id, "here", Priority.NORMAL, NOW - SECOND, 0)
-            ]
+            assert taken.passed_over == {strange.id}
+            assert (taken.found, taken.earliest) == (2, {Priority.NORMAL: NOW})
             await uow.tasks.set_dispatched({strange.id: NOW + SECOND})  # nobody else can
         async with store.write() as uow:
             assert (await uow.tasks.claim_due("here", claimant, NOW, 1)).claimed == []
-            assert await uow.tasks.claim_due("elsewhere", claimant, NOW, 9) == Taken([], [])
+            assert await uow.tasks.claim_due("elsewhere", claimant, NOW, 9) == Taken([])
         async with store.write() as uow:
             claimed = await uow.tasks.claim_many(ids, claimant, NOW)
         assert [task.id for task in claimed] == [here.id]
         nobody = a_claimant(worker, queues=("here",), names=())
         async with store.write() as uow:
             assert await uow.tasks.claim_many(ids, nobody, NOW) == []
-            taken = await uow.tasks.claim_due("here", nobody, NOW, 9)
-        assert taken.claimed == []
-        assert [each.id for each in taken.passed_over] == [strange.id, here.id]
+            assert await uow.tasks.claim_due("here", nobody, NOW, 9) == Taken([])
 
     async def test_the_most_urgent_are_claimed_first_then_the_longest_due(
         self, store: Store
@@ -165,13 +161,16 @@ class ClaimContract(StoreSuite):
             async with store.write() as uow:  # which is rolled back
                 found = await uow.tasks.claim_due("default", a_claimant(worker), NOW, count)
             assert {task.id for task in found.claimed} == {task.id for task in expected[:count]}
-            assert [each.id for each in found.due] == [task.id for task in expected[:count]]
+            assert found.found == len(found.claimed)
+            assert found.earliest == {
+                task.spec.priority: task.run_at for task in reversed(expected[:count])
+            }
         for urgency in Priority:
             async with store.write() as uow:
                 found = await uow.tasks.claim_due("default", a_claimant(worker), NOW, 9, urgency)
             urgent = {task.id for task in expected if task.spec.priority <= urgency}
             assert {task.id for task in found.claimed} == urgent
-            assert found.passed_over == []
+            assert not found.passed_over
 
     async def test_a_claim_may_begin_later_and_leaves_out_what_was_due_before(
         self, store: Store
@@ -195,7 +194,8 @@ class ClaimContract(StoreSuite):
                     "default", a_claimant(worker), NOW, 9, Priority.LOW, since
                 )
             assert {task.id for task in found.claimed} == {task.id for task in expected}
-            assert [each.dispatch_at for each in found.due] == [task.run_at for task in expected]
+            times = {task.spec.priority: task.run_at for task in reversed(expected)}
+            assert found.earliest == times
 
     @pytest.mark.parametrize("way", ["by their ids", "as they are due"])
     async def test_a_task_is_claimed_by_one_worker_alone(self, store: Store, way: str) -> None:

@@ -222,7 +222,7 @@ class _Transaction(UnitOfWork):
         """What others have locked is passed over."""
         found = await self._due(tasks.due, queue, now, limit, since)
         due = [each for each in found if each.priority <= urgency]
-        return Taken(await tasks.claim_many([each.id for each in due], claimant, now), due)
+        return Taken.of(await tasks.claim_many([each.id for each in due], claimant, now), due)
 
     async def _hold(self, ids: Collection[TaskId], limit: int | None = None) -> set[TaskId]:
         """Lock those that nobody else has locked, up to a limit in the order given."""

@@ -310,7 +310,7 @@ def a_backlog_is_begun_before_it_is_claimed(patch: pytest.MonkeyPatch) -> None:
     genuine = ClaimTasks._unheard_of
 
     async def claim(self: ClaimTasks, hints: Hints, claimant: Claimant, now: datetime) -> Taken:
-        found = Taken([], [])
+        found = Taken([])
         async with self._store.write() as uow:  # which is rolled back
             for queue in claimant.queues:
                 taken = await uow.tasks.claim_due(queue, claimant, now, hints.from_store)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 from cueline.domain.identifiers import RunId, TaskId, WorkerId
 from cueline.domain.task import Priority, Task, TaskState
@@ -82,15 +82,29 @@ class DueTask:
 class Taken:
     """What a claimant got of what was due.
 
-    `due` is all that was found, the most urgent first. What of it was not claimed the claimant has
-    no handler for, unless it is not live.
+    `passed_over` is what it has no handler for; `found`, how many were found in all; `earliest`,
+    since when the longest due was due that it claimed, by priority. If nothing was claimed, nothing
+    else is said: the claimant may not be live.
     """
 
     claimed: list[Task]
-    due: list[DueTask]
+    passed_over: frozenset[TaskId] = frozenset()
+    found: int = 0
+    earliest: Since = field(default_factory=dict)
 
-    @property
-    def passed_over(self) -> list[DueTask]:
-        """What was found and not claimed."""
-        claimed = {task.id for task in self.claimed}
-        return [each for each in self.due if each.id not in claimed]
+    @classmethod
+    def of(cls, claimed: list[Task], due: Sequence[DueTask]) -> Self:
+        """What was claimed of what was due."""
+        if not claimed:
+            return cls([])
+        ids = {task.id for task in claimed}
+        left = frozenset(each.id for each in due if each.id not in ids)
+        return cls(claimed, left, len(due), earliest(each for each in due if each.id in ids))
+
+
+def earliest(due: Iterable[DueTask]) -> Since:
+    """When the longest due of each priority was due."""
+    found: dict[Priority, datetime] = {}
+    for each in due:
+        found[each.priority] = min(each.dispatch_at, found.get(each.priority, each.dispatch_at))
+    return found

@@ -104,10 +104,10 @@ class MemoryTasks(TaskRepository):
         since: Since = ANY_TIME,
     ) -> Taken:
         if queue not in claimant.queues:
-            return Taken([], [])
+            return Taken([])
         found = self._due(queue, now, limit, since)
         due = [each for each in found if each.priority <= urgency]
-        return Taken(await self.claim_many([each.id for each in due], claimant, now), due)
+        return Taken.of(await self.claim_many([each.id for each in due], claimant, now), due)
 
     async def due(
         self, queue: str, now: datetime, limit: int, since: Since = ANY_TIME

@@ -93,7 +93,7 @@ def state_values(task: Task) -> list[Any]:
 
 
 def task_of(row: Sequence[Any]) -> Task:
-    """The task that a row of `COLUMNS` holds."""
+    """The task that a row of `COLUMNS` holds, whatever follows them."""
     (
         id,
         name,
@@ -120,6 +120,7 @@ def task_of(row: Sequence[Any]) -> Task:
         ended_at,
         output,
         failure,
+        *_,
     ) = row
     spec = TaskSpec(
         id=TaskId(id),

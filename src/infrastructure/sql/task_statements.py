@@ -13,7 +13,6 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     Update,
-    and_,
     bindparam,
     case,
     func,
@@ -209,31 +208,22 @@ def _claim() -> Query:
 
 
 def _claim_due() -> Query:
-    """For PostgreSQL: what was claimed and, if with its id and priority alone, what was not.
+    """For PostgreSQL. Each row ends with when it was due, and the ids of what has no handler.
 
     The parts of a union are read in their order, and only as far as the limit asks.
     """
-    names = ("id", "name", "priority", "dispatch_at", "dispatches")
-    found = _due(names, lambda priority: [literal_column(str(priority.value)) <= _URGENCY])
+    found = _due(
+        ("id", "name", "dispatch_at"),
+        lambda priority: [literal_column(str(priority.value)) <= _URGENCY],
+    )
     due = select(found.subquery()).limit(_LIMIT).cte("due").prefix_with("MATERIALIZED")
-    may_be_claimed = and_(among(due.c.name, "the_names"), of_a_live_worker(_WORKER))
-    claimed = (
+    is_handled = among(due.c.name, "the_names")
+    passed_over = select(func.array_agg(due.c.id)).where(not_(is_handled)).scalar_subquery()
+    return Query(
         update(tasks)
         .values(_CLAIMED)
-        .where(tasks.c.id == due.c.id, may_be_claimed)
-        .returning(
-            due.c.dispatch_at.label("was_due"),
-            due.c.dispatches.label("was_dispatched"),
-            *(tasks.c[name] for name in COLUMNS),
-        )
-        .cte("claimed")
-    )
-    passed_over = (due.c[name] if name in ("id", "priority") else null() for name in COLUMNS)
-    return Query(
-        union_all(
-            select(claimed),
-            select(due.c.dispatch_at, due.c.dispatches, *passed_over).where(not_(may_be_claimed)),
-        )
+        .where(tasks.c.id == due.c.id, is_handled, of_a_live_worker(_WORKER))
+        .returning(*(tasks.c[name] for name in COLUMNS), due.c.dispatch_at, passed_over)
     )
 
 

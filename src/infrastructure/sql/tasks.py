@@ -95,19 +95,19 @@ class SqlTasks(TaskRepository):
         since: Since = ANY_TIME,
     ) -> Taken:
         if queue not in claimant.queues:
-            return Taken([], [])
+            return Taken([])
         if self._session.dialect == "sqlite":  # where a round trip costs nothing
             found = await self.due(queue, now, limit, since)
             due = [each for each in found if each.priority <= urgency]
-            return Taken(await self.claim_many([each.id for each in due], claimant, now), due)
+            return Taken.of(await self.claim_many([each.id for each in due], claimant, now), due)
         span = {**_of_queue(queue, limit, since), "the_urgency": urgency.value}
         rows = await self._session.fetch(
             statements.CLAIM_DUE, {**span, **_of_claimant(claimant, now)}
         )
-        due = [_due_task(queue, row) for row in rows]
-        due.sort(key=lambda each: (each.priority, each.dispatch_at, each.id))
-        claimed = [row[2:] for row in rows if row[_STATE] is not None]
-        return Taken(await self._claimed(claimed, claimant, now), due)
+        if not (claimed := await self._claimed(rows, claimant, now)):
+            return Taken([])
+        passed_over = frozenset(rows[0][-1] or ())
+        return Taken(claimed, passed_over, len(rows) + len(passed_over), _earliest(rows))
 
     async def _claimed(self, rows: Sequence[Any], claimant: Claimant, now: datetime) -> list[Task]:
         """What these rows hold; those that cannot be read are put off."""
@@ -207,15 +207,17 @@ def _of_claimant(claimant: Claimant, now: datetime) -> dict[str, Any]:
     }
 
 
-_STATE = 2 + COLUMNS.index("state")
-"""Where `CLAIM_DUE` says whether a row was claimed."""
+def _earliest(rows: Sequence[Any]) -> Since:
+    """`earliest`, of rows of `CLAIM_DUE`."""
+    counts: dict[int, int] = {}
+    for row in rows:
+        priority, was_due = row[_PRIORITY], row[-2]
+        if was_due < counts.get(priority, was_due + 1):
+            counts[priority] = was_due
+    return {Priority(priority): from_microseconds(count) for priority, count in counts.items()}
 
 
-def _due_task(queue: str, row: Sequence[Any]) -> DueTask:
-    """What was due, of a row of `CLAIM_DUE`."""
-    was_due, dispatches, id = row[:3]
-    priority = Priority(row[2 + COLUMNS.index("priority")])
-    return DueTask(TaskId(id), queue, priority, from_microseconds(was_due), dispatches)
+_PRIORITY = COLUMNS.index("priority")
 
 
 def _read(rows: Sequence[Any]) -> tuple[list[Task], list[str]]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
 from cueline.application.ports.persistence import UnitOfWork
-from cueline.application.ports.questions import Claimant, DueTask, Page, Since, TaskFilter
+from cueline.application.ports.questions import Claimant, DueTask, Page, Since, Taken, TaskFilter
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import TaskId, WorkerId
 from cueline.domain.json import Json
@@ -151,9 +151,9 @@ class TaskRules(Machine):
         urgency: Priority,
         since: Since,
     ) -> None:
-        async def claim(uow: UnitOfWork) -> tuple[list[Task], list[DueTask]]:
+        async def claim(uow: UnitOfWork) -> Taken:
             taken = await uow.tasks.claim_due(queue, claimant, moment, limit, urgency, since)
-            return by_id(taken.claimed), taken.due
+            return replace(taken, claimed=by_id(taken.claimed))
 
         self.write(claim)
 

@@ -274,7 +274,7 @@ async def test_a_worker_that_looks_in_vain_rests_before_it_looks_again(
     h: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def none(self: MemoryTasks, *_: object) -> Taken:
-        return Taken([], [])
+        return Taken([])
 
     worker = await h.hire()
     await h.broker_goes_away()
