@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import uvloop
 
 from benchmarks.subjects import cueline_place as place
+from benchmarks.subjects.bulk import BULK, CALLERS, in_bulk
 from benchmarks.subjects.command import run
 from benchmarks.subjects.cueline_app import app, chain, fan, nothing
 from benchmarks.subjects.handlers import ledger
@@ -20,13 +21,6 @@ from cueline.application.application import Application
 from cueline.logs import configure_logging
 from cueline.runtime import open_application, serve, stop_on_signals
 from cueline.settings import Settings
-
-BULK = 1000
-"""How many tasks are submitted in one call, and so in one transaction, when in bulk."""
-
-CALLERS = 2
-"""How many submit in bulk at the same time: while the store writes what one brings, the next batch
-is checked."""
 
 _POLL = 0.002
 
@@ -38,11 +32,10 @@ class Submitter:
         await nothing.submit(number=number)
 
     async def submit_many(self, numbers: range) -> None:
-        async def every_other(first: int) -> None:
-            for start in range(first * BULK, len(numbers), CALLERS * BULK):
-                await nothing.submit_many({"number": one} for one in numbers[start : start + BULK])
+        async def submit(batch: range) -> None:
+            await nothing.submit_many({"number": number} for number in batch)
 
-        await asyncio.gather(*map(every_other, range(CALLERS)))
+        await in_bulk(submit, numbers)
 
     async def chain(self, number: int) -> None:
         await chain.start({"number": number})

@@ -14,15 +14,15 @@ import uvloop
 from procrastinate import App, PsycopgConnector
 
 from benchmarks.subjects import handlers, places
+from benchmarks.subjects.bulk import BULK, CALLERS, in_bulk
 from benchmarks.subjects.command import Unable, run, surroundings
 
 POOL = 20
-BULK = 1_000
 POLL = 1.0
 HERE = surroundings("procrastinate_postgres", places.POSTGRES)
 SETTINGS = (
     f"concurrency {HERE.slots}, pool of {POOL}, poll every {POLL:g} s, jobs kept, "
-    f"bulk by {BULK}; chain: each task defers the next; fan: none"
+    f"bulk by {BULK}, {CALLERS} at once; chain: each task defers the next; fan: none"
 )
 
 # It warns of an app in the module that is run, whose tasks others could not import: none does here.
@@ -57,9 +57,10 @@ class Producer:
         await nothing.defer_async(number=number)
 
     async def submit_many(self, numbers: range) -> None:
-        for first in range(numbers.start, numbers.stop, BULK):
-            batch = range(first, min(first + BULK, numbers.stop))
+        async def submit(batch: range) -> None:
             await nothing.batch_defer_async(*({"number": number} for number in batch))
+
+        await in_bulk(submit, numbers)
 
     async def chain(self, number: int) -> None:
         await step.defer_async(number=number, place=0)
