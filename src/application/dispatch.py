@@ -35,6 +35,9 @@ Place: TypeAlias = tuple[str, Priority]
 FRESH = timedelta(seconds=1)
 """How long the window's view of the workers and the broker is trusted for a submit."""
 
+BRIEF = timedelta(seconds=0.05)
+"""How long it is trusted once less than half of the window seems to be left."""
+
 STEADY = timedelta(seconds=0.25)
 """How long the view of the workers and of what is paused is trusted in any case: they change
 seldom, and a claim looks for itself."""
@@ -108,10 +111,20 @@ class Window:
         stale = [
             name
             for name in {**dict.fromkeys(queues), **wanted}
-            if not _is_recent(self._looked_at.get(name), now, FRESH)
+            if not _is_recent(
+                self._looked_at.get(name), now, BRIEF if self._is_tight(name) else FRESH
+            )
         ]
         if stale:
             await self.look(stale)
+
+    def _is_tight(self, queue: str) -> bool:
+        """Whether less than half of the window is left: who does not see what is taken looks soon.
+
+        Else one that only submits, more than a window in `FRESH`, would leave the rest behind.
+        """
+        window = self._queue(queue).window(self._slots.get(queue, 0))
+        return 0 < window < 2 * sum(self._held.get(queue, ()))
 
     def close(self, queues: Collection[str]) -> None:
         """Have no room for these queues until the figures are looked for again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import pairwise
 
-from cueline.application.dispatch import PASSES_BETWEEN_LOOKS
+from cueline.application.dispatch import BRIEF, PASSES_BETWEEN_LOOKS
 from cueline.application.tasks import Submission
 from cueline.domain.task import Priority, Task, TaskState
 from tests.doubles import NOW
@@ -302,3 +302,17 @@ async def test_two_dispatchers_at_once_hand_out_nothing_twice(h: Harness) -> Non
     second = await other.app.dispatch()
     assert (first.count, second.count) == (3, 0)
     assert await h.in_broker() == 3
+
+
+async def test_who_only_submits_soon_sees_that_room_was_made(h: Harness) -> None:
+    worker = await h.hire(slots=4)
+    submitter = Harness(beside=h)
+    for _ in range(8):
+        await submitter.submit()
+    assert await h.in_broker() == 8
+    assert len(await h.app.claim(worker, h.executor.names, 8, 0)) == 8
+    left = await submitter.submit()
+    assert (await h.task(left.id)).dispatches == 0  # as far as it knows, there is no room
+    h.clock.advance(BRIEF.total_seconds())
+    sent = await submitter.submit()
+    assert (await h.task(sent.id)).dispatches == 1
