@@ -139,8 +139,8 @@ class PostgresListener:
                 await self._listen_as_asked(connection)  # so as to hear the answers
                 await connection.execute("SELECT pg_notify($1, $2)", name, payload)
         except FAILURES as error:
-            if isinstance(error, TimeoutError):
-                connection.terminate()  # or whoever comes next would wait as long
+            if isinstance(error, TimeoutError | asyncpg.InternalClientError):
+                connection.terminate()  # or whoever comes next would wait as long, or fail so, too
             raise Unavailable("PostgreSQL", str(error) or type(error).__name__) from error
 
     # --- keeping connected ------------------------------------------------------------------------
