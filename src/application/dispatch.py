@@ -156,6 +156,8 @@ class Window:
             (queue, priority): self.take(queue, priority, count)
             for (queue, priority), count in sorted(counts.items(), key=lambda item: item[0][1])
         }
+        if not any(room.values()):  # as in a backlog
+            return
         for each in waiting:
             where = place(each)
             if room[where]:

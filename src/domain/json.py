@@ -82,7 +82,7 @@ def _key_fault(value: Mapping[object, object]) -> str | None:
     for key in value:
         if type(key) is not str:
             return f"a key is of type {type(key).__name__}, which is not plain text"
-        if not (key.isascii() or _is_unicode(key)):
+        if not _is_unicode(key):
             return f"the key {key!r} holds half of a surrogate pair, which is not Unicode"
     return None
 

@@ -12,7 +12,7 @@ from cueline.infrastructure.sql.batches import ASYNCPG
 
 
 class Query:
-    """What a `Batch` is to writing, a query is to reading: a statement over plain values.
+    """A statement over plain values that answers rows; it reads them, or changes them as it goes.
 
     Its parameters are all given by name, and are, like the columns of its rows, of types that the
     driver takes and gives as they are: texts, numbers, lists of texts.
