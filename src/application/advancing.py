@@ -23,6 +23,7 @@ from cueline.domain.errors import InvalidInput
 from cueline.domain.events import Event
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import Purpose, RunId, step_task_id
+from cueline.domain.json import copied_object
 from cueline.domain.task import Origin, Task, TaskSpec, TaskState
 from cueline.domain.worker import Worker
 from cueline.domain.workflow.advance import advance
@@ -194,7 +195,7 @@ class RunAdvancer:
         return TaskSpec(
             id=step_task_id(run.id, command.step, command.purpose),
             name=name,
-            input=command.input,
+            input=copied_object(command.input),  # the run may be remembered: a handler has its own
             created_at=now,
             queue=(wishes and wishes.queue) or task.queue,
             priority=task.priority

@@ -10,6 +10,7 @@ from cueline.application.ports.events import EventBus
 from cueline.application.ports.runtime import Clock
 from cueline.domain.events import Event, task_changed
 from cueline.domain.task import Task
+from cueline.domain.workflow.run import Run
 
 
 @dataclass(slots=True, kw_only=True)
@@ -17,12 +18,14 @@ class Changes:
     """Gathered inside a transaction.
 
     `ready` are tasks that a worker may take now; `claimed`, new ones that a worker has taken along;
-    `moved`, tasks that came to another state; `facts`, what else there is to tell.
+    `moved`, tasks that came to another state; `runs`, as they were left; `facts`, what else there
+    is to tell.
     """
 
     ready: list[Task] = field(default_factory=list)
     claimed: list[Task] = field(default_factory=list)
     moved: list[Task] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
     facts: list[Event] = field(default_factory=list)
 
 

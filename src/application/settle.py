@@ -6,7 +6,8 @@ that no path can forget to tell a run that one of its steps has ended.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +16,8 @@ from cueline.application.changes import Announcer, Changes
 from cueline.application.outcomes import Outcome, Succeeded
 from cueline.application.ports.persistence import LogEntry, Store, UnitOfWork
 from cueline.application.ports.runtime import Chance, Clock
+from cueline.application.recent_runs import RecentRuns
+from cueline.domain.errors import Outdated
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import RunId, TaskId
 from cueline.domain.task import Task, TaskState
@@ -59,6 +62,7 @@ class SettleTasks:
         self._announcer = announcer
         self._clock = clock
         self._chance = chance
+        self._recent = RecentRuns()
 
     async def __call__(
         self,
@@ -72,15 +76,48 @@ class SettleTasks:
         its handler logged is kept all the same: it did happen. Steps that follow go to the `taker`,
         as far as it takes them.
         """
+        await self._announcer.prepare()
+        if not logs and all(_stands_alone(outcome) for outcome in outcomes):
+            return await self._settle(self._store.at_once(), outcomes)
+        supposed = await self._supposed(outcomes) if taker else None
+        if supposed is not None:
+            try:
+                return await self._settle(self._store.optimistic(), outcomes, logs, taker, supposed)
+            except Outdated:
+                self._recent.forget(supposed)
+        return await self._settle(self._store.write(), outcomes, logs, taker)
+
+    async def _supposed(self, outcomes: Sequence[Outcome]) -> Mapping[RunId, Run] | None:
+        """The runs of these outcomes as they seem to be; None if others may be moving one, too.
+
+        Whose steps under way all end here, that run is moved by nobody else but an operator.
+        """
+        ends = Counter(run_id for run_id in map(_run_of, outcomes) if run_id is not None)
+        found = self._recent.find(ends)
+        if all(run.active == ends[run.id] for run in found.values()) and len(found) < len(ends):
+            async with self._store.read() as uow:
+                read = await uow.runs.get_many(ends.keys() - found.keys())
+            found |= {run.id: run for run in read}
+        are_ours = (id in found and found[id].active == count for id, count in ends.items())
+        return found if all(are_ours) else None
+
+    async def _settle(
+        self,
+        unit: UnitOfWork,
+        outcomes: Sequence[Outcome],
+        logs: Sequence[LogEntry] = (),
+        taker: Taker | None = None,
+        supposed: Mapping[RunId, Run] | None = None,
+    ) -> Settled:
+        """Settle in a unit of work of their own; the runs concerned are locked unless supposed."""
         now = self._clock.now()
         changes = Changes()
-        await self._announcer.prepare()
-        is_one_call = not logs and all(_stands_alone(outcome) for outcome in outcomes)
-        async with self._store.at_once() if is_one_call else self._store.write() as uow:
-            settled = await self.within(uow, outcomes, now, changes, taker)
+        async with unit as uow:
+            settled = await self.within(uow, outcomes, now, changes, taker, supposed)
             if logs:
                 await uow.journal.add_logs(logs)
             await uow.commit()
+        self._recent.remember(changes.runs)
         await self._announcer.announce(changes)
         return settled
 
@@ -91,11 +128,15 @@ class SettleTasks:
         now: datetime,
         changes: Changes,
         taker: Taker | None = None,
+        supposed: Mapping[RunId, Run] | None = None,
     ) -> Settled:
         """Settle inside a transaction; the caller commits it and announces the changes."""
-        origins = {out.task.id: out.task.spec.origin for out in outcomes}
-        run_ids = {origin.run_id for origin in origins.values() if origin is not None}
-        runs = {run.id: run for run in await uow.runs.lock_many(run_ids)} if run_ids else {}
+        run_ids = {run_id for run_id in map(_run_of, outcomes) if run_id is not None}
+        if supposed:
+            await uow.runs.suppose(list(supposed.values()))
+            runs = dict(supposed)
+        else:
+            runs = {run.id: run for run in await uow.runs.lock_many(run_ids)} if run_ids else {}
         after = [outcome.apply(now, self._chance()) for outcome in outcomes]
         after = self._announcer.reserve(after)
         refused = await uow.tasks.save_many(after)
@@ -132,6 +173,12 @@ class SettleTasks:
             starts = await self._advancer.advance(uow, runs, reports, now, changes)
             await uow.runs.save_many([runs[id] for id in sorted({r.run_id for r in reports})])
             await self._advancer.start(uow, starts, now, changes, taker)
+        changes.runs.extend(runs.values())
+
+
+def _run_of(outcome: Outcome) -> RunId | None:
+    origin = outcome.task.spec.origin
+    return None if origin is None else origin.run_id
 
 
 def _stands_alone(outcome: Outcome) -> bool:

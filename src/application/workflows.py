@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from cueline.application.advancing import RunAdvancer, RunReport
@@ -19,6 +20,7 @@ from cueline.domain.errors import (
     InvalidInput,
     KeyReused,
     NotFound,
+    Outdated,
     Problem,
 )
 from cueline.domain.identifiers import RunId, check_text
@@ -134,18 +136,21 @@ class StartRuns:
     async def __call__(self, starts: Sequence[Start]) -> list[Started]:
         """Start runs; the answers are in order. A reused key raises `KeyReused`."""
         wanted = [self._run(start) for start in starts]
+        with suppress(Outdated):
+            if (started := await self._start(self._store.optimistic(), wanted)) is not None:
+                return started
         for _ in range(_TRIES):
-            if (started := await self._start(wanted)) is not None:
+            if (started := await self._start(self._store.write(), wanted)) is not None:
                 return started
         raise Conflict("another process kept using the same keys at the same moment; try again")
 
-    async def _start(self, wanted: Sequence[Run]) -> list[Started] | None:
+    async def _start(self, unit: UnitOfWork, wanted: Sequence[Run]) -> list[Started] | None:
         """Try once; None if another process used a key just now: its run answers next time."""
         now = self._clock.now()
         changes = Changes()
         queues = await self._advancer.first_queues(run.workflow for run in wanted)
         await self._announcer.prepare(queues)
-        async with self._store.write() as uow:
+        async with unit as uow:
             holders = await self._holders(uow, wanted)
             runs = {run.id: run for run in wanted if holders[run.id].id == run.id}
             begun = [RunReport(id, Begin()) for id in runs]

@@ -98,6 +98,10 @@ class DefinitionChanged(Conflict):
         )
 
 
+class Outdated(Conflict):
+    """What was taken for the present state is past. Nothing was written; look, and do it anew."""
+
+
 class WorkerEvicted(Conflict):
     """A worker whose lease lapsed: its tasks went to others, and it must register anew."""
 

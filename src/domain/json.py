@@ -119,6 +119,20 @@ def _written(path: str, trail: _Trail) -> str:
     return path + "".join(reversed(parts))
 
 
+def copied(value: Json) -> Json:
+    """The same value in dicts and lists of its own."""
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    if isinstance(value, Mapping):
+        return {key: copied(member) for key, member in value.items()}
+    return [copied(member) for member in value]
+
+
+def copied_object(value: JsonObject) -> dict[str, Json]:
+    """`copied` for an object."""
+    return {key: copied(member) for key, member in value.items()}
+
+
 def same_json(one: object, other: object) -> bool:
     """Whether two values are the same JSON text, whatever the order of the members.
 

@@ -7,6 +7,7 @@ from tests.contracts.store_claims import ClaimContract
 from tests.contracts.store_dispatch import DispatchContract
 from tests.contracts.store_journal import JournalContract
 from tests.contracts.store_listing import ListingContract
+from tests.contracts.store_optimism import OptimismContract
 from tests.contracts.store_registry import RegistryContract
 from tests.contracts.store_runs import RunContract
 from tests.contracts.store_tasks import TaskContract
@@ -19,6 +20,7 @@ class StoreContract(
     DispatchContract,
     ListingContract,
     RunContract,
+    OptimismContract,
     RegistryContract,
     JournalContract,
     TransactionContract,

@@ -19,6 +19,7 @@ from cueline.application.intake import Hints
 from cueline.application.outcomes import Succeeded
 from cueline.application.tasks import Submission
 from cueline.application.workflows import Start
+from cueline.domain.identifiers import Purpose, step_task_id
 from cueline.domain.task import DEFAULT_QUEUE, Task
 from cueline.domain.worker import Worker
 from cueline.loading import load_settings
@@ -88,6 +89,13 @@ async def settled(application: Application, worker: Worker, tasks: list[Task]) -
     return (await application.settle(outcomes, taker=taker)).claimed
 
 
+async def begun(application: Application, worker: Worker, shop: App, count: int) -> list[Task]:
+    """The first steps of so many runs."""
+    started = await application.start([Start(shop.workflows[0], {})] * count)
+    firsts = [step_task_id(each.run.id, "first", Purpose.WORK) for each in started]
+    return await application.claim.take(worker, ["work"], Hints(count, frozenset(firsts)))
+
+
 @pytest.mark.parametrize("count", [1, MANY])
 async def test_tasks_cost_three_statements_however_many_they_are(
     application: Application, monkeypatch: pytest.MonkeyPatch, count: int
@@ -116,26 +124,38 @@ async def test_a_backlog_is_claimed_in_one_statement(
     assert len(tasks) == MANY
 
 
-async def test_the_next_step_of_a_run_is_settled_added_and_claimed_in_five_statements(
-    shop: App, application: Application, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("count", [1, MANY])
+async def test_a_run_costs_a_statement_to_start_a_look_and_one_for_each_step(
+    shop: App, application: Application, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     worker = await application.workers.register("worker", [DEFAULT_QUEUE], MANY)
+    await settled(application, worker, await begun(application, worker, shop, 1))
     with counted(monkeypatch) as sent:
-        started = await application.start.one(Start(shop.workflows[0], {}))
-    assert sent == ["BEGIN", "WITH", "WITH", "COMMIT"]
-    [first] = (await application.queries.run(started.run.id)).tasks.values()
-    [first] = await claimed(application, worker, [first])
+        steps = await begun(application, worker, shop, count)
+    assert sent == ["WITH", "UPDATE"]  # started, and claimed
     with counted(monkeypatch) as sent:
-        [second] = await settled(application, worker, [first])
-    assert sent == ["BEGIN", "SELECT", "UPDATE", "WITH", "COMMIT"]
+        steps = await settled(application, worker, steps)
+    assert sent == ["SELECT", "WITH"]
     with counted(monkeypatch) as sent:
-        await settled(application, worker, [second])
-    assert sent == ["BEGIN", "SELECT", "UPDATE", "WITH", "COMMIT"]
+        assert await settled(application, worker, steps) == ()
+    assert sent == ["WITH"]
+    assert len(steps) == count
 
 
-async def test_large_batches_are_written_one_by_one_in_the_forms_that_suit_each(
-    shop: App, application: Application, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("count", "writes"),
+    [(1, ["UPDATE", "WITH"]), (MANY, ["UPDATE", "INSERT", "UPDATE", "INSERT", "INSERT"])],
+)
+async def test_a_step_of_a_run_that_others_move_costs_a_transaction(
+    shop: App,
+    application: Application,
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+    writes: list[str],
 ) -> None:
+    """Large batches are written one by one, each in the form that suits it."""
+    worker = await application.workers.register("worker", [DEFAULT_QUEUE], MANY)
+    steps = await begun(application, worker, shop, count)
     with counted(monkeypatch) as sent:
-        await application.start([Start(shop.workflows[0], {}) for _ in range(MANY)])
-    assert sent == ["BEGIN", *["INSERT"] * 4, "COMMIT"]
+        await application.settle([Succeeded(step, 1) for step in steps])
+    assert sent == ["BEGIN", "SELECT", *writes, "COMMIT"]

@@ -20,7 +20,7 @@ from cueline.application.ports.persistence import (
     WorkflowRepository,
 )
 from cueline.application.ports.questions import ANY_TIME, Claimant, DueTask, Since, Taken
-from cueline.domain.errors import InvalidInput, Unavailable
+from cueline.domain.errors import InvalidInput, Outdated, Unavailable
 from cueline.domain.identifiers import TaskId
 from cueline.domain.task import Priority, Task
 from cueline.infrastructure.memory.tasks import MemoryTasks
@@ -48,14 +48,36 @@ LOCKED: dict[str, Callable[..., list[Row]]] = {
         + [("run key", each.key) for each in new if each.key is not None]
     ),
     "runs.lock_many": lambda ids: [("run", id) for id in sorted(set(ids))],
+    "runs.suppose": lambda runs: [("run", id) for id in sorted(run.id for run in runs)],
     "workflows.add": lambda flow: [("workflow", flow.name, flow.version)],
     "queues.save": lambda queue: [("queue", queue.name)],
     "workers.save": lambda worker, _lease: [("worker", worker.id)],
 }
 """Which rows an operation locks, in which order, where writers run side by side."""
 
-CHANGES = {*LOCKED, "tasks.claim_many", "tasks.claim_due", "tasks.set_due"} - {"runs.lock_many"}
+CHANGES = {*LOCKED, "tasks.claim_many", "tasks.claim_due", "tasks.set_due"} - {
+    "runs.lock_many",
+    "runs.suppose",
+}
 """What may be called where there is no transaction around it, and changes something."""
+
+
+def _ids(added: Sequence[Any]) -> set[Any]:
+    return {each.id for each in added}
+
+
+PROMISED: dict[str, Callable[[Sequence[Any]], Any]] = {
+    "runs.suppose": lambda _: None,
+    "runs.add_many": _ids,
+    "runs.save_many": lambda _: None,
+    "runs.append_history": lambda _: None,
+    "tasks.save_many": lambda _: set(),
+    "tasks.add_claimed": _ids,
+    "tasks.add_many": _ids,
+    "journal.add_attempts": lambda _: None,
+    "journal.add_logs": lambda _: None,
+}
+"""What an optimistic unit of work puts off to its commit, and answers beforehand."""
 
 
 class Line(Protocol):
@@ -93,6 +115,11 @@ class StoreConnection(Store):
         if self._database.isolation is Isolation.ONE_WRITER:
             return self.write()
         return _AtOnce(self._database, self._line, self._open, writable=True)
+
+    def optimistic(self) -> UnitOfWork:
+        if self._database.isolation is Isolation.ONE_WRITER:
+            return self.write()
+        return _InOneGo(self._database, self._line, self._open, writable=True)
 
     def read(self) -> UnitOfWork:
         return _Transaction(self._database, self._line, self._open, writable=False)
@@ -286,6 +313,49 @@ class _AtOnce(_Transaction):
         """End it. What was done is done."""
         if self._opened.pop(self, self) is None:
             self._database.locks.release(self)
+
+
+class _InOneGo(_AtOnce):
+    """Everything in one statement at the commit, all of it or nothing, as PostgreSQL does it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._promised: dict[str, Sequence[Any]] = {}
+
+    async def execute(
+        self,
+        name: str,
+        operation: Callable[..., Awaitable[Any]],
+        args: Sequence[Any],
+    ) -> Any:
+        if name not in PROMISED:
+            return await super().execute(name, operation, args)
+        if name in self._promised:
+            raise Outdated("the same is written twice")
+        [self._promised[name]] = args
+        return PROMISED[name](*args)
+
+    async def commit(self) -> None:
+        await self._line.travel("commit")
+        self._require_open()
+        if self._line.breaks("before commit"):
+            raise Unavailable("the store", "the connection broke before the commit")
+        inner = self._database.begin(writable=True)
+        _at_once(inner.__aenter__())
+        try:
+            for name in sorted(self._promised, key=list(PROMISED).index):
+                rows = self._promised[name]
+                repository, _, call = name.partition(".")
+                statement = getattr(getattr(inner, repository), call)
+                if await self._carry_out(name, statement, [rows]) != PROMISED[name](rows):
+                    raise Outdated("something is not as it was")
+            _at_once(inner.commit())
+        finally:
+            _at_once(inner.__aexit__(None, None, None))
+            self._database.locks.release(self)
+        if self._line.breaks("after commit"):
+            raise Unavailable("the store", "the connection broke after the commit")
+        await self._line.travel("committed")
 
 
 class _Repository:

@@ -180,6 +180,14 @@ class RunRepository(Protocol):
         """
         ...
 
+    async def suppose(self, runs: Sequence[Run]) -> None:
+        """Take runs that were read before for what they still are, instead of `lock_many`.
+
+        `Outdated`, now or at the latest when they have been saved and this is committed, if one has
+        moved on; if it is not saved, it may stay unnoticed.
+        """
+        ...
+
     async def get_many(self, ids: Collection[RunId]) -> list[Run]:
         """The runs with these ids, to look at; unknown ids are left out."""
         ...
@@ -189,7 +197,7 @@ class RunRepository(Protocol):
         ...
 
     async def save_many(self, runs: Sequence[Run]) -> None:
-        """Write runs that this unit of work has locked, each one version or more further on."""
+        """Write runs that this unit of work has locked or supposes, each a version or more on."""
         ...
 
     async def search(self, wanted: RunFilter, page: Page) -> list[Run]:
@@ -359,6 +367,15 @@ class Store(Protocol):
         """`write`, for when a single call changes something: that needs no transaction around it.
 
         The call takes effect as a whole, when it is made or at the commit, as suits the store.
+        """
+        return self.write()
+
+    def optimistic(self) -> UnitOfWork:
+        """`write`, for what should go well: no task is stale or there already, no run moved on.
+
+        It may answer so without asking the store, and raise `Outdated`, at the latest at the
+        commit, if anything was otherwise. Then nothing was written, and whatever was decided by
+        those answers is void: do it anew in `write`.
         """
         return self.write()
 

@@ -9,7 +9,6 @@ The workflow of a run is copied on its way in only: it is large, and it is read 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from cueline.application.ports.persistence import LogEntry
@@ -18,24 +17,10 @@ from cueline.domain.copying import changed
 from cueline.domain.definition import TaskDefinition
 from cueline.domain.events import Event
 from cueline.domain.failure import Failure
-from cueline.domain.json import Json, JsonObject
+from cueline.domain.json import copied, copied_object
 from cueline.domain.task import Task, TaskSpec
 from cueline.domain.workflow.definition import Step, Workflow
 from cueline.domain.workflow.run import Run, StepRun
-
-
-def copied(value: Json) -> Json:
-    """The same JSON value in dicts and lists of its own."""
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value
-    if isinstance(value, Mapping):
-        return {key: copied(member) for key, member in value.items()}
-    return [copied(member) for member in value]
-
-
-def copied_object(value: JsonObject) -> dict[str, Json]:
-    """`copied` for an object."""
-    return {key: copied(member) for key, member in value.items()}
 
 
 def kept(failure: Failure | None) -> Failure | None:

@@ -8,7 +8,7 @@ from itertools import islice
 
 from cueline.application.ports.persistence import RunRepository
 from cueline.application.ports.questions import Page, RunFilter
-from cueline.domain.errors import Conflict
+from cueline.domain.errors import Conflict, Outdated
 from cueline.domain.events import Event
 from cueline.domain.identifiers import RunId
 from cueline.domain.workflow.run import Run
@@ -48,6 +48,11 @@ class MemoryRuns(RunRepository):
         found = [run for id in sorted(set(ids)) if (run := rows.get(id)) is not None]
         self._locked.update(run.id for run in found)
         return [copy_of_run(run) for run in found]
+
+    async def suppose(self, runs: Sequence[Run]) -> None:
+        now = {run.id: run.version for run in await self.lock_many([run.id for run in runs])}
+        if any(now.get(run.id) != run.version for run in runs):
+            raise Outdated("a run has moved on")
 
     async def get_many(self, ids: Collection[RunId]) -> list[Run]:
         rows = self._access.look().runs

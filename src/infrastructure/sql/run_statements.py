@@ -21,21 +21,25 @@ from cueline.infrastructure.sql.types import as_it_is
 
 ALL_COLUMNS: Select[Any] = select(*(as_it_is(runs.c[name]) for name in RUN_COLUMNS))
 
-BY_IDS = Query(ALL_COLUMNS.where(among(runs.c.id)))
 BY_KEYS = Query(ALL_COLUMNS.where(among(runs.c.key), runs.c.key.is_not(None)))
 
 _steps: Select[Any] = select(*(as_it_is(run_steps.c[name]) for name in STEP_COLUMNS))
 STEPS = Query(_steps.where(among(run_steps.c.run_id)))
 
+_with_steps = ALL_COLUMNS.add_columns(
+    select(rows_as_json(*(run_steps.c[name] for name in STEP_COLUMNS)))
+    .where(run_steps.c.run_id == runs.c.id)
+    .scalar_subquery(),
+).where(among(runs.c.id))
+
+BY_IDS = Query(_with_steps)
+"""Each run, then its steps."""
+
 _seen = runs.alias("seen")
 LOCK = Query(
-    ALL_COLUMNS.add_columns(
-        select(rows_as_json(*(run_steps.c[name] for name in STEP_COLUMNS)))
-        .where(run_steps.c.run_id == runs.c.id)
-        .scalar_subquery(),
+    _with_steps.add_columns(
         select(_seen.c.version).where(_seen.c.id == runs.c.id).scalar_subquery(),
     )
-    .where(among(runs.c.id))
     .order_by(runs.c.id)
     .with_for_update(of=runs)
 )
@@ -62,16 +66,16 @@ def _save(given: Given) -> Update:
     return (
         update(runs)
         .values({name: given[f"new_{name}"] for name in STATE_COLUMNS})
-        .where(runs.c.id == given["the_id"])
+        .where(runs.c.id == given["the_id"], runs.c.version == given["version_before"])
     )
 
 
-SAVE = ChangeBatch(
-    {**{f"new_{name}": runs.c[name] for name in STATE_COLUMNS}, "the_id": runs.c.id},
-    _save,
-    key="the_id",
-    answer=runs.c.id,
-)
+_SAVED = {
+    **{f"new_{name}": runs.c[name] for name in STATE_COLUMNS},
+    "the_id": runs.c.id,
+    "version_before": runs.c.version,
+}
+SAVE = ChangeBatch(_SAVED, _save, key="the_id", answer=runs.c.id)
 
 PUT_STEPS = InsertBatch(run_steps, STEP_COLUMNS, key="run_id", on_conflict=OnConflict.REPLACE)
 ADD_EVENTS = InsertBatch(run_events, EVENT_COLUMNS, key="run_id", on_conflict=OnConflict.FAIL)

@@ -7,6 +7,7 @@ from typing import Any
 
 from cueline.application.ports.persistence import RunRepository
 from cueline.application.ports.questions import Page, RunFilter
+from cueline.domain.errors import Outdated
 from cueline.domain.events import Event
 from cueline.domain.identifiers import RunId
 from cueline.domain.workflow.run import Run, StepRun, StepState
@@ -15,7 +16,6 @@ from cueline.infrastructure.sql.among import these
 from cueline.infrastructure.sql.batches import Line
 from cueline.infrastructure.sql.documents import Documents
 from cueline.infrastructure.sql.nested import rows_of
-from cueline.infrastructure.sql.queries import Query
 from cueline.infrastructure.sql.run_rows import (
     RUN_COLUMNS,
     event_of,
@@ -38,7 +38,8 @@ class SqlRuns(RunRepository):
     def __init__(self, session: Session, documents: Documents) -> None:
         self._session = session
         self._documents = documents
-        self._locked: dict[RunId, Run] = {}
+        self._begun: dict[RunId, Run] = {}  # those that are locked, or supposed, as they were
+        self._supposed: set[RunId] = set()
 
     async def add_many(self, new: Sequence[Run]) -> set[RunId]:
         if not new:
@@ -69,30 +70,43 @@ class SqlRuns(RunRepository):
         if late := [row[0] for row in found if row[-1] != row[_VERSION]]:
             begun |= await self._steps_of(late)
         locked = await self._put_together([row[:-2] for row in found], begun)
-        self._locked.update((run.id, run) for run in locked)
+        self._begun.update((run.id, run) for run in locked)
         return locked
 
+    async def suppose(self, supposed: Sequence[Run]) -> None:
+        """Nothing is asked: whether they are still so is seen when they are saved."""
+        self._begun.update((run.id, run) for run in supposed)
+        self._supposed.update(run.id for run in supposed)
+
     async def get_many(self, ids: Collection[RunId]) -> list[Run]:
-        return await self._select(statements.BY_IDS, ids)
+        if not ids:
+            return []
+        found = await self._session.fetch(statements.BY_IDS, these(ids))
+        begun = {row[0]: rows_of(row[-1]) for row in found}
+        return await self._put_together([row[:-1] for row in found], begun)
 
     async def by_keys(self, keys: Collection[str]) -> list[Run]:
-        return await self._select(statements.BY_KEYS, keys)
+        if not keys:
+            return []
+        return await self._with_steps(await self._session.fetch(statements.BY_KEYS, these(keys)))
 
     async def save_many(self, changed: Sequence[Run]) -> None:
         if not changed:
             return
-        await self._session.write_many(
-            statements.SAVE, [(*state_values(run), run.id) for run in changed]
-        )
+        rows = [(*state_values(run), run.id, self._begun[run.id].version) for run in changed]
+        if self._supposed.isdisjoint(run.id for run in changed):
+            await self._session.write_many(statements.SAVE, rows)
+        elif not all(await self._session.write_each(statements.SAVE, rows)):
+            raise Outdated("a run has moved on")
         await self._write_steps(
             [
                 (run.id, step)
                 for run in changed
                 for step in run.steps.values()
-                if step is not self._locked[run.id].steps[step.name]
+                if step is not self._begun[run.id].steps[step.name]
             ]
         )
-        self._locked.update((run.id, run) for run in changed)
+        self._begun.update((run.id, run) for run in changed)
 
     async def search(self, wanted: RunFilter, page: Page) -> list[Run]:
         query = statements.ALL_COLUMNS
@@ -114,11 +128,6 @@ class SqlRuns(RunRepository):
     async def history(self, run_id: RunId, after: int, limit: int) -> list[Event]:
         wanted = {"the_run": run_id, "after": after, "the_limit": limit}
         return [event_of(row) for row in await self._session.fetch(statements.HISTORY, wanted)]
-
-    async def _select(self, query: Query, values: Collection[str]) -> list[Run]:
-        if not values:
-            return []
-        return await self._with_steps(await self._session.fetch(query, these(values)))
 
     async def _with_steps(self, found: Sequence[Any]) -> list[Run]:
         if not found:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from cueline.domain.identifiers import TaskId
 from cueline.domain.task import Task
 from cueline.domain.worker import BEATS_PER_LEASE, Worker
 from cueline.interfaces.worker.attempting import attempted
+from cueline.interfaces.worker.finished import SETTLEMENTS, Finished, is_of_step
 from cueline.interfaces.worker.held import Held, Interruption
 from cueline.interfaces.worker.reports import Reports
 from cueline.interfaces.worker.slots import Slots
@@ -47,9 +47,6 @@ BATCH_SHARE = 4
 BATCH_WAIT = 0.005
 """How long a worker waits for more of its slots to become free, in seconds."""
 
-MOST_SETTLED = 500
-"""How many tasks are settled in one transaction."""
-
 RELEASE_PATIENCE = 5.0
 """How long tasks that are given back may take to stop and be written, in seconds."""
 
@@ -73,8 +70,7 @@ class WorkerLoop:
         self._held: dict[TaskId, Held] = {}
         self._slots = Slots(options.slots)
         self._reports = Reports(application.record, application.clock)
-        self._finished: deque[Outcome] = deque()
-        self._any_finished = asyncio.Event()
+        self._finished = Finished(options.slots)
         self._worker: Worker | None = None
         self._starting_over = asyncio.Lock()
         self._takes = 0  # claims under way, and settlements that take along what follows
@@ -91,7 +87,10 @@ class WorkerLoop:
         background = [
             asyncio.create_task(self._beat_forever(), name="heartbeat"),
             asyncio.create_task(self._flush_forever(), name="journal"),
-            asyncio.create_task(self._settle_forever(), name="settle"),
+            *(
+                asyncio.create_task(self._settle_forever(), name=f"settle {number}")
+                for number in range(SETTLEMENTS)
+            ),
         ]
         claiming = asyncio.create_task(self._claim_until_stopped(), name="claim")
         try:
@@ -198,13 +197,12 @@ class WorkerLoop:
             )
         finally:
             held.finished = True
-            if outcome is None or not _is_of_step(outcome):  # else the next step may want the slot
+            if outcome is None or not is_of_step(outcome):  # else the next step may want the slot
                 self._slots.leave()
         if outcome is None:
             self._forget(held)
         else:
-            self._finished.append(outcome)
-            self._any_finished.set()
+            self._finished.add(outcome)
 
     def _forget(self, held: Held) -> None:
         if self._held.get(held.task.id) is held:
@@ -216,15 +214,17 @@ class WorkerLoop:
     async def _settle_forever(self) -> None:
         """Settle what has finished, all there is at a time: the busier, the larger the batch."""
         while True:
-            await self._any_finished.wait()
-            self._any_finished.clear()
-            while self._finished:
-                count = min(len(self._finished), MOST_SETTLED)
-                finished = [self._finished.popleft() for _ in range(count)]
-                if outcomes := [outcome for outcome in finished if self._holds(outcome)]:
-                    await self._settle(outcomes)
-                for _ in filter(_is_of_step, finished):
-                    self._slots.leave()
+            await self._finished.wait()
+            while await self._settle_some():
+                pass
+
+    async def _settle_some(self) -> bool:
+        with self._finished.some() as finished:
+            if outcomes := [outcome for outcome in finished if self._holds(outcome)]:
+                await self._settle(outcomes)
+            for _ in filter(is_of_step, finished):
+                self._slots.leave()
+        return bool(finished)
 
     def _holds(self, outcome: Outcome) -> bool:
         """Whether this is how the attempt at hand ended, not one that a later claim replaced.
@@ -264,7 +264,7 @@ class WorkerLoop:
             return
 
     async def _settle_once(self, outcomes: Sequence[Outcome], entries: list[LogEntry]) -> None:
-        steps = 0 if self._stopping.is_set() else sum(map(_is_of_step, outcomes))
+        steps = 0 if self._stopping.is_set() else sum(map(is_of_step, outcomes))
         taker = Taker(self._known_worker(), self._app.executor.names, steps)
         with self._taking() if steps else nullcontext():
             try:
@@ -382,11 +382,6 @@ class WorkerLoop:
         if self._worker is None:
             raise RuntimeError("the worker is not registered")
         return self._worker
-
-
-def _is_of_step(outcome: Outcome) -> bool:
-    """Whether it is a run's: such an outcome keeps its slot until it is known what follows."""
-    return outcome.task.spec.origin is not None
 
 
 def _is_being_cancelled() -> bool:

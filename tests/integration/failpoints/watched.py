@@ -49,6 +49,10 @@ class WatchedStore:
         """A transaction, so that what it changes is noted with it; SIGKILL knows no difference."""
         return self.write()
 
+    def optimistic(self) -> WatchedUnitOfWork:
+        """As `at_once`: what is one statement is one transaction with more around it here."""
+        return self.write()
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 

@@ -17,6 +17,7 @@ from cueline.infrastructure.sql.joined import Guests
 from cueline.infrastructure.sql.postgres.clock import DatabaseClock
 from cueline.infrastructure.sql.postgres.connecting import answers_alone, postgres_engine
 from cueline.infrastructure.sql.postgres.lines import Lines, driving
+from cueline.infrastructure.sql.postgres.optimistic import OptimisticTransaction
 from cueline.infrastructure.sql.postgres.session import PostgresTransaction
 from cueline.infrastructure.sql.postgres.stalled import end_stalled_forever
 from cueline.infrastructure.sql.schema import upgrade
@@ -105,6 +106,9 @@ class PostgresStore(Store):
     def at_once(self) -> UnitOfWork:
         return SqlUnitOfWork(self._without_transaction, self._memory)
 
+    def optimistic(self) -> UnitOfWork:
+        return SqlUnitOfWork(self._in_one_go, self._memory)
+
     def read(self) -> UnitOfWork:
         return SqlUnitOfWork(self._begin_to_read, self._memory)
 
@@ -152,6 +156,9 @@ class PostgresStore(Store):
 
     async def _without_transaction(self) -> Transaction:
         return PostgresTransaction(await self._durable.take(), self._durable)
+
+    async def _in_one_go(self) -> Transaction:
+        return OptimisticTransaction(await self._durable.take(), self._durable)
 
     async def _begin_to_read(self) -> Transaction:
         """What reads has no transaction, but where a pooler lends connections for one."""

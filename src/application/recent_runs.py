@@ -1,0 +1,42 @@
+"""The runs that this process advanced last."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterable
+
+from cueline.domain.identifiers import RunId
+from cueline.domain.workflow.run import Run
+
+MOST = 1000
+"""How many runs are remembered: as many as a worker may hold tasks."""
+
+
+class RecentRuns:
+    """Runs as this process left them, so that whoever settles their next step need not read them.
+
+    They are guesses: another process may have moved a run on since. Only those are remembered in
+    which a step is under way.
+    """
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._runs: OrderedDict[RunId, Run] = OrderedDict()
+
+    def find(self, ids: Collection[RunId]) -> dict[RunId, Run]:
+        """Those of these runs that are remembered."""
+        return {id: run for id in ids if (run := self._runs.get(id)) is not None}
+
+    def remember(self, runs: Iterable[Run]) -> None:
+        """Keep what was just committed; in place of the oldest, if there is too much."""
+        for run in runs:
+            self._runs.pop(run.id, None)
+            if run.active:
+                self._runs[run.id] = run
+        while len(self._runs) > self._most:
+            self._runs.popitem(last=False)
+
+    def forget(self, ids: Iterable[RunId]) -> None:
+        """Drop what turned out to be wrong."""
+        for id in ids:
+            self._runs.pop(id, None)
