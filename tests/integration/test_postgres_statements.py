@@ -134,7 +134,7 @@ async def test_a_run_costs_a_statement_to_start_a_look_and_one_for_each_step(
         steps = await begun(application, worker, shop, count)
     assert sent == ["WITH", "UPDATE"]  # started, and claimed
     with counted(monkeypatch) as sent:
-        steps = await settled(application, worker, steps)
+        steps = list(await settled(application, worker, steps))
     assert sent == ["SELECT", "WITH"]
     with counted(monkeypatch) as sent:
         assert await settled(application, worker, steps) == ()

@@ -350,6 +350,9 @@ class _InOneGo(_AtOnce):
                 if await self._carry_out(name, statement, [rows]) != PROMISED[name](rows):
                     raise Outdated("something is not as it was")
             _at_once(inner.commit())
+        except Outdated:
+            self._database.outdated += 1
+            raise
         finally:
             _at_once(inner.__aexit__(None, None, None))
             self._database.locks.release(self)

@@ -74,6 +74,7 @@ class Database(MemoryStore):
         self.clock_error = timedelta(0)
         self.watchers: list[Callable[[Commit], None]] = []
         self.commits = 0
+        self.outdated = 0
 
     @property
     def tables(self) -> Tables:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -41,6 +41,36 @@ def the_run_is_read_before(patch: pytest.MonkeyPatch) -> None:
         return stale
 
     patch.setattr(MemoryRuns, "lock_many", lock_many)
+
+
+@mistake
+def a_remembered_run_is_taken_for_the_present_one(patch: pytest.MonkeyPatch) -> None:
+    """Nobody looks whether a run that is supposed to be so has moved on since."""
+
+    async def suppose(self: MemoryRuns, runs: Sequence[Run]) -> None:
+        self._locked.update(run.id for run in runs)
+
+    patch.setattr(MemoryRuns, "suppose", suppose)
+
+
+@mistake
+def what_was_promised_is_not_checked(patch: pytest.MonkeyPatch) -> None:
+    """An optimistic commit keeps what it can, whatever has been said of the rest."""
+    from tests.simulation import connection
+
+    class Anything:
+        def __ne__(self, other: object) -> bool:
+            return False
+
+    genuine = connection._InOneGo._carry_out
+
+    async def carry_out(
+        self: Any, name: str, operation: Callable[..., Any], args: Sequence[Any]
+    ) -> Any:
+        answer = await genuine(self, name, operation, args)
+        return Anything() if name in connection.PROMISED else answer
+
+    patch.setattr(connection._InOneGo, "_carry_out", carry_out)
 
 
 @mistake

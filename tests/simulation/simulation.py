@@ -114,6 +114,7 @@ class _Simulation:
                     "duplicate executions": executions.duplicates,
                     "waits for a lock": world.database.locks.waits,
                     "deadlocks broken": world.database.locks.deadlocks,
+                    "outdated commits": world.database.outdated,
                 }
             ),
             recoveries=world.recoveries,

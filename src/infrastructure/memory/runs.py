@@ -50,9 +50,12 @@ class MemoryRuns(RunRepository):
         return [copy_of_run(run) for run in found]
 
     async def suppose(self, runs: Sequence[Run]) -> None:
-        now = {run.id: run.version for run in await self.lock_many([run.id for run in runs])}
-        if any(now.get(run.id) != run.version for run in runs):
-            raise Outdated("a run has moved on")
+        rows = self._access.change().runs
+        for run in runs:
+            held = rows.get(run.id)
+            if held is None or held.version != run.version:
+                raise Outdated("a run has moved on")
+        self._locked.update(run.id for run in runs)
 
     async def get_many(self, ids: Collection[RunId]) -> list[Run]:
         rows = self._access.look().runs

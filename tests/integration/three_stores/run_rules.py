@@ -101,6 +101,26 @@ class RunRules(Machine):
 
         self.write(go_on)
 
+    @rule(
+        wanted=st.dictionaries(some.run_ids, happenings, min_size=1, max_size=3),
+        are_old=st.booleans(),
+    )
+    def advance_supposed_runs(self, wanted: dict[RunId, list[Happening]], are_old: bool) -> None:
+        """As `_advance`, but of runs that were only read; if they are old, they have moved on."""
+        self.now += timedelta(seconds=3)
+
+        async def go_on(uow: UnitOfWork) -> list[Run]:
+            runs: list[Run] = by_id(await uow.runs.get_many(wanted))
+            if are_old:
+                runs = [replace(run, version=run.version - 1) for run in runs]
+            await uow.runs.suppose(runs)
+            advanced = [self._told(run, wanted[run.id]) for run in runs]
+            await uow.runs.save_many([run for run, _ in advanced])
+            await uow.runs.append_history([fact for _, facts in advanced for fact in facts])
+            return runs
+
+        self.write(go_on)
+
     def _told(self, run: Run, happenings: list[Happening]) -> tuple[Run, list[Event]]:
         facts: list[Event] = []
         for happening in happenings:
