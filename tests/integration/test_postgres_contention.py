@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from cueline import App
+from cueline.application.advancing import Taker
 from cueline.application.application import Application
 from cueline.application.intake import Hints
 from cueline.application.outcomes import Failed, Outcome, Released, Snoozed, Succeeded
@@ -73,14 +74,22 @@ class Crowd:
         return self.chance.sample(self.tasks, self.chance.randint(1, 20))
 
     async def work(self, app: Application) -> None:
-        """Claim what can be claimed of some, and end it in whatever way."""
+        """Claim what can be claimed of some, end it in whatever way, and go on with what follows.
+
+        Outcomes go to the store in one statement first; if somebody was quicker, under locks.
+        """
         worker = await app.workers.register("worker", [DEFAULT_QUEUE], 50)
+        taker = Taker(worker, ["work"], 50)
+        taken: Sequence[Task] = ()
         for _ in range(ROUNDS):
             hints = Hints(50, frozenset(self.some()), from_store=self.chance.choice([0, 0, 5]))
             claimed = await app.claim.take(worker, ["work"], hints)
             self.note(claimed)
-            settled = await app.settle([self._outcome(task) for task in claimed])
+            held = {task.id: task for task in (*taken, *claimed)}
+            outcomes = [self._outcome(task) for task in held.values()]
+            settled = await app.settle(outcomes, taker=taker)
             self.note(settled.accepted)
+            taken = settled.claimed
 
     async def steer(self, app: Application) -> None:
         """Cancel, retry, promote."""
