@@ -31,6 +31,9 @@ LONGEST_NAP = 1.0
 EMPTY_FOR = 0.01
 """How long a broker that was found empty is left alone during a backlog, in seconds."""
 
+HEARD_SHARE = 4
+"""A quarter of what is taken in a backlog comes from the broker: every message costs all of us."""
+
 AMPLE_SHARE = 4
 """A quarter of what was asked for is so much that there is likely to be more."""
 
@@ -67,7 +70,7 @@ class Intake:
 
     A worker takes from the store what is due while the broker does not answer. In a backlog, too,
     as the way through the dispatcher and the broker costs an update and a message for each task;
-    but half still comes from the broker, if there is so much, so that neither what that holds nor
+    but a part still comes from the broker, if there is so much, so that neither what that holds nor
     what waits in the store grows old. A worker goes back to the broker by itself.
     """
 
@@ -111,14 +114,14 @@ class Intake:
         now = asyncio.get_running_loop().time()
         if now < self._empty_until:
             return Hints(limit, from_store=limit)
-        half = max(1, limit // 2)
-        deliveries = await self._broker.receive(worker.queues, half, 0.0)
+        share = max(1, limit // HEARD_SHARE)
+        deliveries = await self._broker.receive(worker.queues, share, 0.0)
         heard = Hints.of(limit, deliveries)
-        if len(deliveries) < half:  # there are no more
+        if len(deliveries) < share:  # there are no more
             self._empty_until = now + EMPTY_FOR
             return replace(heard, from_store=limit - len(deliveries))
         least = max(delivery.message.priority for delivery in deliveries)
-        return replace(heard, from_store=limit - half, urgency=least)
+        return replace(heard, from_store=limit - share, urgency=least)
 
     def note(self, hints: Hints, claimed: Sequence[Task]) -> None:
         """Note what a worker claimed upon these hints."""
