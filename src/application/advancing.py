@@ -1,7 +1,7 @@
 """Advancing runs: feeding events to the domain's `advance` and carrying out its commands.
 
-Everything happens inside the caller's transaction, with the runs concerned locked: the outcome of a
-task, the advance of its run and the tasks that follow are one commit.
+Everything happens inside the caller's transaction, with the runs concerned locked or supposed: the
+outcome of a task, the advance of its run and the tasks that follow are one commit.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Taker:
 
 
 class RunAdvancer:
-    """Advances locked runs and carries out what follows."""
+    """Advances runs and carries out what follows."""
 
     def __init__(self, catalogue: Catalogue, checker: InputChecker, announcer: Announcer) -> None:
         self._catalogue = catalogue
@@ -88,7 +88,7 @@ class RunAdvancer:
         now: datetime,
         changes: Changes,
     ) -> list[StepStart]:
-        """Feed the reports to their runs, which `runs` holds locked; leave the new runs in `runs`.
+        """Feed the reports to their runs, which `runs` holds; leave the new runs in `runs`.
 
         The caller stores the runs, and then has `start` do what this answers. History, and what
         becomes of the tasks that a run withdraws, are written here.

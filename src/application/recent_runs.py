@@ -1,4 +1,4 @@
-"""The runs that this process advanced last."""
+"""The runs whose next steps this process has taken along."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable
 
 from cueline.domain.identifiers import RunId
+from cueline.domain.task import Task
 from cueline.domain.workflow.run import Run
 
 MOST = 1000
@@ -15,8 +16,7 @@ MOST = 1000
 class RecentRuns:
     """Runs as this process left them, so that whoever settles their next step need not read them.
 
-    They are guesses: another process may have moved a run on since. Only those are remembered in
-    which a step is under way.
+    They are guesses: another process may have moved a run on since.
     """
 
     def __init__(self, most: int = MOST) -> None:
@@ -27,11 +27,15 @@ class RecentRuns:
         """Those of these runs that are remembered."""
         return {id: run for id in ids if (run := self._runs.get(id)) is not None}
 
-    def remember(self, runs: Iterable[Run]) -> None:
-        """Keep what was just committed; in place of the oldest, if there is too much."""
+    def note(self, runs: Iterable[Run], claimed: Iterable[Task]) -> None:
+        """Remember what was just committed of those of which steps were claimed; no others.
+
+        These will be settled here, if all goes well. If there is too much, the oldest go.
+        """
+        ours = {task.spec.origin.run_id for task in claimed if task.spec.origin is not None}
         for run in runs:
             self._runs.pop(run.id, None)
-            if run.active:
+            if run.id in ours:
                 self._runs[run.id] = run
         while len(self._runs) > self._most:
             self._runs.popitem(last=False)

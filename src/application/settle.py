@@ -46,7 +46,9 @@ class SettleTasks:
     """Writes outcomes in one transaction: tasks, attempts, logs, the runs' advance, the next tasks.
 
     The order is what makes it safe: lock the runs concerned in id order, then write the outcomes
-    under their version check, then advance the runs, then add the tasks that follow.
+    under their version check, then advance the runs, then add the tasks that follow. Where nobody
+    else is likely to move the runs, they are not locked but supposed to be as this process left
+    them, and compared when they are written; if that was wrong, it is done anew under locks.
     """
 
     def __init__(
@@ -90,8 +92,12 @@ class SettleTasks:
     async def _supposed(self, outcomes: Sequence[Outcome]) -> Mapping[RunId, Run] | None:
         """The runs of these outcomes as they seem to be; None if others may be moving one, too.
 
-        Whose steps under way all end here, that run is moved by nobody else but an operator.
+        Whose steps under way all end here, that run is moved by nobody else but an operator. A step
+        that does not succeed may be tried again, and says nothing to its run: then that is not
+        saved, and what it was supposed to be not compared.
         """
+        if not all(isinstance(out, Succeeded) or _run_of(out) is None for out in outcomes):
+            return None
         ends = Counter(run_id for run_id in map(_run_of, outcomes) if run_id is not None)
         found = self._recent.find(ends)
         if all(run.active == ends[run.id] for run in found.values()) and len(found) < len(ends):
@@ -117,7 +123,7 @@ class SettleTasks:
             if logs:
                 await uow.journal.add_logs(logs)
             await uow.commit()
-        self._recent.remember(changes.runs)
+        self._recent.note(changes.runs, changes.claimed)
         await self._announcer.announce(changes)
         return settled
 

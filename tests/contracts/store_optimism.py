@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -16,7 +17,7 @@ from cueline.domain.worker import WorkerState
 from cueline.domain.workflow.run import Run, RunState
 from tests.contracts.store_suite import StoreSuite, get, get_run, hired, put, put_run, save
 from tests.doubles import NOW
-from tests.factories import a_run, a_task, a_worker
+from tests.factories import a_claimant, a_run, a_task, a_worker
 
 
 class OptimismContract(StoreSuite):
@@ -83,6 +84,34 @@ class OptimismContract(StoreSuite):
             await _keep(store.write(), partial(_cancel, other))
         assert await get_run(store, other.id) == _paused(other)
 
+    async def test_a_supposed_run_is_compared_if_it_is_saved_as_it_was(self, store: Store) -> None:
+        run = a_run()
+        await put_run(store, run)
+        await _keep(store.optimistic(), partial(_keep_as_it_was, run))
+        assert await get_run(store, run.id) == run
+        await _move_on(store, run)
+        await _expect_nothing_kept(store, partial(_keep_as_it_was, run))
+        assert await get_run(store, run.id) == _paused(run)
+
+    async def test_what_cannot_be_put_off_is_outdated_or_done(self, store: Store) -> None:
+        run, task = a_run(), a_task()
+        [worker] = await hired(store, a_worker())
+        await put_run(store, run)
+        await put(store, task)
+        claimant = a_claimant(worker)
+        changes: list[Callable[[UnitOfWork], Awaitable[object]]] = [
+            lambda uow: uow.runs.lock_many([run.id]),
+            lambda uow: uow.tasks.claim_many([task.id], claimant, NOW),
+            lambda uow: uow.queues.save(Queue("paused", paused=True)),
+        ]
+        for change in changes:
+            with suppress(Outdated):
+                async with store.optimistic() as uow:
+                    await change(uow)
+        assert await get(store, task.id) == task
+        async with store.read() as uow:
+            assert await uow.queues.list_all() == []
+
     async def test_a_supposed_run_that_is_gone_is_outdated(self, store: Store) -> None:
         await _expect_nothing_kept(store, partial(_cancel, a_run()))
 
@@ -135,14 +164,6 @@ class OptimismContract(StoreSuite):
             except Outdated:
                 return
 
-    async def test_what_is_no_number_is_not_taken_for_outdated(self, store: Store) -> None:
-        """How PostgreSQL says that something is outdated is its word for that, too."""
-        run = a_run(input="not everything changed that was to change")
-        async with store.optimistic() as uow:
-            await uow.runs.add_many([run])
-            await uow.commit()
-        assert await get_run(store, run.id) == run
-
 
 def _paused(run: Run) -> Run:
     return replace(run, state=RunState.PAUSED, version=run.version + 1)
@@ -158,6 +179,11 @@ async def _move_on(store: Store, run: Run) -> None:
 async def _cancel(run: Run, uow: UnitOfWork) -> None:
     await uow.runs.suppose([run])
     await uow.runs.save_many([replace(run, cancelled=True, version=run.version + 1)])
+
+
+async def _keep_as_it_was(run: Run, uow: UnitOfWork) -> None:
+    await uow.runs.suppose([run])
+    await uow.runs.save_many([run])
 
 
 async def _keep(unit: UnitOfWork, change: Callable[[UnitOfWork], Awaitable[None]]) -> None:

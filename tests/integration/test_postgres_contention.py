@@ -21,18 +21,22 @@ from cueline.application.outcomes import Failed, Outcome, Released, Snoozed, Suc
 from cueline.application.ports.questions import Page, TaskFilter
 from cueline.application.tasks import Submission
 from cueline.application.workflows import Start
-from cueline.domain.errors import Conflict
+from cueline.domain.errors import Conflict, Outdated
 from cueline.domain.failure import Failure
-from cueline.domain.identifiers import RunId, TaskId, WorkerId
+from cueline.domain.identifiers import Purpose, RunId, TaskId, WorkerId, step_task_id
 from cueline.domain.task import DEFAULT_QUEUE, Task
+from cueline.infrastructure.sql.postgres.optimistic import OptimisticTransaction
 from cueline.infrastructure.sql.postgres.store import PostgresStore
 from cueline.loading import load_settings
 from cueline.runtime import open_application
+from cueline.workflow_builder import StepHandle
 from tests.doubles import NOW
 from tests.factories import a_task
 
 TASKS, RUNS, ROUNDS = 50, 10, 60
 STEPS = ("a", "b", "c", "d")
+LINKS = tuple(f"link_{number}" for number in range(30))
+"""The steps of a chain, which are settled in one statement unless somebody was quicker."""
 
 
 @pytest.fixture
@@ -47,6 +51,10 @@ def shop() -> App:
     flow = app.workflow("flow", version=1)
     for number, name in enumerate(STEPS):
         flow.step(name, work, number=number, compensate=lambda _: work.call(number=0))
+    chain = app.workflow("chain", version=1)
+    latest: list[StepHandle] = []
+    for name in LINKS:
+        latest = [chain.step(name, work, number=1, after=latest)]
     return app
 
 
@@ -61,9 +69,12 @@ async def processes(shop: App, postgres_store_url: str) -> AsyncIterator[list[Ap
 class Crowd:
     """What all of them work on, and how often each task was moved."""
 
-    def __init__(self, tasks: Sequence[TaskId], runs: Sequence[RunId]) -> None:
+    def __init__(
+        self, tasks: Sequence[TaskId], runs: Sequence[RunId], chains: Sequence[RunId]
+    ) -> None:
         self.tasks = tasks
         self.runs = runs
+        self.chains = chains
         self.chance = Random(7)
         self.moves: Counter[TaskId] = Counter()
 
@@ -74,22 +85,27 @@ class Crowd:
         return self.chance.sample(self.tasks, self.chance.randint(1, 20))
 
     async def work(self, app: Application) -> None:
-        """Claim what can be claimed of some, end it in whatever way, and go on with what follows.
-
-        Outcomes go to the store in one statement first; if somebody was quicker, under locks.
-        """
+        """Claim what can be claimed of some, and end it in whatever way."""
         worker = await app.workers.register("worker", [DEFAULT_QUEUE], 50)
-        taker = Taker(worker, ["work"], 50)
-        taken: Sequence[Task] = ()
         for _ in range(ROUNDS):
             hints = Hints(50, frozenset(self.some()), from_store=self.chance.choice([0, 0, 5]))
             claimed = await app.claim.take(worker, ["work"], hints)
             self.note(claimed)
-            held = {task.id: task for task in (*taken, *claimed)}
-            outcomes = [self._outcome(task) for task in held.values()]
-            settled = await app.settle(outcomes, taker=taker)
+            settled = await app.settle([self._outcome(task) for task in claimed])
             self.note(settled.accepted)
-            taken = settled.claimed
+
+    async def follow(self, app: Application) -> None:
+        """Do the steps of some chains, and take along what follows."""
+        worker = await app.workers.register("worker", [DEFAULT_QUEUE], 50)
+        taker = Taker(worker, ["work"], 50)
+        taken: Sequence[Task] = ()
+        for _ in range(ROUNDS):
+            some = self.chance.sample(self.chains, 5)
+            links = [step_task_id(run, link, Purpose.WORK) for run in some for link in LINKS]
+            claimed = await app.claim.take(worker, ["work"], Hints(50, frozenset(links)))
+            held = {task.id: task for task in (*taken, *claimed)}
+            outcomes = [Succeeded(task, 1) for task in held.values()]
+            taken = (await app.settle(outcomes, taker=taker)).claimed
 
     async def steer(self, app: Application) -> None:
         """Cancel, retry, promote."""
@@ -108,7 +124,7 @@ class Crowd:
         ways = [app.runs.cancel, app.runs.pause, app.runs.resume, app.runs.retry]
         for _ in range(ROUNDS):
             with suppress(Conflict):
-                await self.chance.choice(ways)(self.chance.choice(self.runs))
+                await self.chance.choice(ways)(self.chance.choice((*self.runs, *self.chains)))
 
     async def dispatch(self, app: Application) -> None:
         """Hand out, over and over."""
@@ -127,20 +143,45 @@ class Crowd:
                 return Released(task)
 
 
+def counted_commits(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How many optimistic commits were kept, and how many were outdated."""
+    counts: Counter[str] = Counter()
+    genuine = OptimisticTransaction.commit
+
+    async def commit(self: OptimisticTransaction) -> None:
+        try:
+            await genuine(self)
+        except Outdated:
+            counts["outdated"] += 1
+            raise
+        counts["kept"] += 1
+
+    monkeypatch.setattr(OptimisticTransaction, "commit", commit)
+    return counts
+
+
 @pytest.mark.slow
 async def test_many_on_the_same_tasks_and_runs_never_wait_in_a_circle(
-    shop: App, processes: list[Application]
+    shop: App, processes: list[Application], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = processes
+    commits = counted_commits(monkeypatch)
     alone = [done.task.id for done in await one.submit([Submission("work", {"number": 1})] * TASKS)]
-    runs = await one.start([Start(shop.workflows[0], {}) for _ in range(RUNS)])
+    flow, chain = shop.workflows
+    runs = await one.start([Start(flow, {}) for _ in range(RUNS)])
     tasks = [each.task.id for each in await one.queries.tasks(TaskFilter(), Page(limit=1000))]
-    crowd = Crowd(tasks, [started.run.id for started in runs])
+    chains = await one.start([Start(chain, {}) for _ in range(RUNS)])
+    crowd = Crowd(
+        tasks, [started.run.id for started in runs], [started.run.id for started in chains]
+    )
     # A deadlock, or whatever else the database refuses, is an error that ends the test.
     async with asyncio.TaskGroup() as group:
         for app in processes:
-            for part in (crowd.work, crowd.work, crowd.steer, crowd.steer_runs, crowd.dispatch):
+            parts = (crowd.work, crowd.work, crowd.follow, crowd.steer, crowd.steer_runs)
+            for part in (*parts, crowd.dispatch):
                 group.create_task(part(app))
+    assert commits["kept"] > ROUNDS / 3
+    assert commits["outdated"] > 0
     for id in alone:
         assert (await other.queries.task(id)).task.version == 1 + crowd.moves[id]
 

@@ -328,10 +328,10 @@ class _InOneGo(_AtOnce):
         operation: Callable[..., Awaitable[Any]],
         args: Sequence[Any],
     ) -> Any:
+        if name in self._promised or (name in CHANGES | {*LOCKED} and name not in PROMISED):
+            raise Outdated("this takes a transaction")
         if name not in PROMISED:
             return await super().execute(name, operation, args)
-        if name in self._promised:
-            raise Outdated("the same is written twice")
         [self._promised[name]] = args
         return PROMISED[name](*args)
 
@@ -344,7 +344,7 @@ class _InOneGo(_AtOnce):
         _at_once(inner.__aenter__())
         try:
             for name in sorted(self._promised, key=list(PROMISED).index):
-                rows = self._promised[name]
+                rows = self._rows(name)
                 repository, _, call = name.partition(".")
                 statement = getattr(getattr(inner, repository), call)
                 if await self._carry_out(name, statement, [rows]) != PROMISED[name](rows):
@@ -359,6 +359,13 @@ class _InOneGo(_AtOnce):
         if self._line.breaks("after commit"):
             raise Unavailable("the store", "the connection broke after the commit")
         await self._line.travel("committed")
+
+    def _rows(self, name: str) -> Sequence[Any]:
+        """What an operation is about. A run that is supposed and not saved is never compared."""
+        if name != "runs.suppose":
+            return self._promised[name]
+        saved = {run.id for run in self._promised.get("runs.save_many", ())}
+        return [run for run in self._promised[name] if run.id in saved]
 
 
 class _Repository:

@@ -14,7 +14,7 @@ from cueline.domain.errors import CuelineError, Unavailable
 from cueline.domain.identifiers import TaskId
 from cueline.domain.json import Json
 from cueline.domain.task import Priority, TaskState
-from cueline.domain.workflow.run import RunState
+from cueline.domain.workflow.run import Run, RunState
 from tests.simulation.handlers import QUEUES
 from tests.simulation.kinds import Args, Sketch, happening
 from tests.simulation.shapes import draw_behaviour, draw_retry, draw_shape, retry_of, workflow_of
@@ -348,6 +348,22 @@ async def pause_run(world: World, via: str, label: str) -> None:
 async def resume_run(world: World, via: str, label: str) -> None:
     """Somebody lets a run go on."""
     await _steer_run(world, via, label, lambda app, id: app.runs.resume(id))
+
+
+@happening(most=2, draw=_draw_of_run)
+async def interrupt_run(world: World, via: str, label: str) -> None:
+    """Somebody pauses a run as a later step of it is being done, and lets it go on at once."""
+    rows = world.database.tables.runs.rows
+    while (id := world.ledger.runs.get(label)) is None or not _is_past_its_first_step(rows[id]):
+        if (id is not None and rows[id].state.ended) or world.is_healed:
+            return
+        await world.sleep(0.05)
+    await pause_run(world, via, label)
+    await resume_run(world, via, label)
+
+
+def _is_past_its_first_step(run: Run) -> bool:
+    return run.state is RunState.RUNNING and run.completions > 0 and run.active > 0
 
 
 @happening(most=2, draw=_draw_of_run)

@@ -183,8 +183,8 @@ class RunRepository(Protocol):
     async def suppose(self, runs: Sequence[Run]) -> None:
         """Take runs that were read before for what they still are, instead of `lock_many`.
 
-        `Outdated`, now or at the latest when they have been saved and this is committed, if one has
-        moved on; if it is not saved, it may stay unnoticed.
+        Each of them has to be saved, changed or not, before anything of this is committed. If one
+        has moved on that raises `Outdated`, if this does not, or at the latest the commit.
         """
         ...
 
@@ -375,7 +375,8 @@ class Store(Protocol):
 
         It may answer so without asking the store, and raise `Outdated`, at the latest at the
         commit, if anything was otherwise. Then nothing was written, and whatever was decided by
-        those answers is void: do it anew in `write`.
+        those answers is void: do it anew in `write`. It raises it, too, for what it cannot put off:
+        locking, claiming, reading what it has just written.
         """
         return self.write()
 

@@ -1,8 +1,9 @@
 """How a run advances: a pure function from (run, event) to (run, commands).
 
-Nothing here does anything. The caller locks the run, calls `advance`, and in the same transaction
-stores the run, carries out the commands and appends the facts to the run's history. Because each
-step's task has an id derived from run and step, carrying a command out twice starts nothing twice.
+Nothing here does anything. The caller sees to it that nobody else moves the run, calls `advance`,
+and in the same transaction stores the run, carries out the commands and appends the facts to the
+run's history. Because each step's task has an id derived from run and step, carrying a command out
+twice starts nothing twice.
 """
 
 from __future__ import annotations

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import CompoundSelect, FromClause, Select, Table, Update
+from sqlalchemy import (
+    ClauseElement,
+    CompoundSelect,
+    Executable,
+    FromClause,
+    Select,
+    Table,
+    Update,
+    UpdateBase,
+)
 from sqlalchemy.sql.visitors import iterate
 
 from cueline.infrastructure.sql.batches import ASYNCPG
@@ -28,7 +37,21 @@ class Query:
         return frozenset(part for part in parts if isinstance(part, Table))
 
     @cached_property
+    def only_reads(self) -> bool:
+        """Whether it neither changes nor locks anything."""
+        return only_reads(self.statement)
+
+    @cached_property
     def postgres(self) -> tuple[str, tuple[str, ...]]:
         """The SQL, and the names of its parameters in their order."""
         compiled = self.statement.compile(dialect=ASYNCPG)
         return str(compiled), tuple(compiled.positiontup or ())
+
+
+def only_reads(statement: Executable) -> bool:
+    """Whether a statement neither changes nor locks anything, however deep within."""
+    parts = iterate(cast("ClauseElement", statement))
+    return not any(
+        isinstance(part, UpdateBase) or getattr(part, "_for_update_arg", None) is not None
+        for part in parts
+    )

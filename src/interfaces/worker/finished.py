@@ -10,29 +10,30 @@ from contextlib import contextmanager
 from cueline.application.outcomes import Outcome
 
 MOST_SETTLED = 500
-"""How many tasks are settled in one transaction."""
+"""How many tasks that are no steps are settled in one transaction."""
 
 SETTLEMENTS = 2
 """How many settlements of steps may be under way: the store carries out one, we prepare the next.
 
 A step keeps its slot until it is settled; if all slots were settled together, nothing would be left
-to be done meanwhile. Other tasks free theirs at once, and their settlements are the better the
-larger they are.
+to be done meanwhile. So each takes half of them. Other tasks free theirs at once, and the more of
+them are settled together the better: they are in one settlement at a time.
 """
 
 
 class Finished:
-    """Outcomes in the order in which they came."""
+    """Outcomes, those of steps apart from the others, each in the order in which they came."""
 
     def __init__(self, slots: int) -> None:
-        self._outcomes: deque[Outcome] = deque()
+        self._steps: deque[Outcome] = deque()
+        self._others: deque[Outcome] = deque()
         self._any = asyncio.Event()
         self._most_steps = max(1, slots // SETTLEMENTS)
-        self._under_way = 0
+        self._are_others_under_way = False
 
     def add(self, outcome: Outcome) -> None:
         """One more."""
-        self._outcomes.append(outcome)
+        (self._steps if is_of_step(outcome) else self._others).append(outcome)
         self._any.set()
 
     async def wait(self) -> None:
@@ -42,23 +43,19 @@ class Finished:
 
     @contextmanager
     def some(self) -> Iterator[list[Outcome]]:
-        """What is to be settled now, in this context; nothing if that will soon be more."""
-        some = self._taken()
-        self._under_way += bool(some)
+        """What is to be settled now, in this context; nothing if whoever is at it comes again."""
+        steps = _taken(self._steps, self._most_steps)
+        others = [] if self._are_others_under_way else _taken(self._others, MOST_SETTLED)
+        self._are_others_under_way |= bool(others)
         try:
-            yield some
+            yield steps + others
         finally:
-            self._under_way -= bool(some)
+            if others:
+                self._are_others_under_way = False
 
-    def _taken(self) -> list[Outcome]:
-        taken: list[Outcome] = []
-        steps_left = self._most_steps
-        if self._under_way and self._outcomes and not is_of_step(self._outcomes[0]):
-            return taken  # whoever is at it comes for more at the end
-        while self._outcomes and steps_left and len(taken) < MOST_SETTLED:
-            taken.append(self._outcomes.popleft())
-            steps_left -= is_of_step(taken[-1])
-        return taken
+
+def _taken(outcomes: deque[Outcome], most: int) -> list[Outcome]:
+    return [outcomes.popleft() for _ in range(min(len(outcomes), most))]
 
 
 def is_of_step(outcome: Outcome) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from cueline.application.context import Report
 from cueline.application.ports.persistence import LogEntry
 from cueline.application.ports.runtime import Clock
 from cueline.application.workers import RecordLogs
 from cueline.domain.errors import Unavailable
+from cueline.domain.identifiers import TaskId
 from cueline.domain.task import Task
 
 log = logging.getLogger(__name__)
@@ -32,15 +33,17 @@ class Reports:
         entry = LogEntry(task.id, task.attempt, now, report.level, report.message, report.fields)
         self._entries.append(entry)
 
-    async def take(self) -> list[LogEntry]:
-        """Take all there are, for a settlement: no task may end before its lines are written.
+    async def take(self, tasks: Collection[TaskId]) -> list[LogEntry]:
+        """Take those of tasks that are to be settled: none may end before its lines are written.
 
         So it waits for a flush that is under way, which writes its lines or puts them back.
         """
         if self._flushing.locked():
             async with self._flushing:
                 pass
-        return self._take()
+        entries = self._take()
+        self.put_back([entry for entry in entries if entry.task_id not in tasks])
+        return [entry for entry in entries if entry.task_id in tasks]
 
     def put_back(self, entries: Sequence[LogEntry]) -> None:
         """Return what could not be written, before what has come since."""

@@ -238,9 +238,8 @@ class WorkerLoop:
         """Settle, however long the store is away. Should we be evicted, the fence refuses."""
         while True:
             try:
-                await self._settle_once(
-                    outcomes, await self._reports.take() if with_reports else []
-                )
+                settled = {outcome.task.id for outcome in outcomes} if with_reports else set()
+                await self._settle_once(outcomes, await self._reports.take(settled))
             except Unavailable as error:
                 log.warning("cannot settle %d tasks yet: %s", len(outcomes), error)
                 await asyncio.sleep(PAUSE)

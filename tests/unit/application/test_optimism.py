@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from cueline.application.advancing import Taker
-from cueline.application.outcomes import Cancelled, Outcome, Succeeded
+from cueline.application.outcomes import Cancelled, Outcome, Released, Snoozed, Succeeded
 from cueline.application.recent_runs import RecentRuns
 from cueline.application.settle import Settled
+from cueline.domain.identifiers import Purpose
 from cueline.domain.json import Json
-from cueline.domain.task import Task, TaskState
+from cueline.domain.task import Origin, Task, TaskState
 from cueline.domain.worker import Worker
 from cueline.domain.workflow.run import Run, RunState
 from cueline.infrastructure.memory.runs import MemoryRuns
-from tests.factories import a_run, a_step, a_workflow
+from tests.factories import a_run, a_step, a_task, a_workflow
 from tests.harness import Harness
 
 CHAIN = a_workflow(
@@ -136,7 +137,7 @@ async def test_a_run_whose_other_steps_are_under_way_is_locked(
     assert asked["suppose"] == 0
     asked.clear()
     await settle(h, worker, [Succeeded(steps["charge"], None)])  # which alone is left
-    assert asked == {"suppose": 1}
+    assert asked == {"get_many": 1, "suppose": 1}
 
 
 async def test_all_steps_under_way_may_end_together(h: Harness, asked: Counter[str]) -> None:
@@ -180,23 +181,33 @@ async def test_a_start_that_finds_its_key_taken_meanwhile_answers_with_that_run(
     assert (await h.start(CHAIN, key="order-1")).id == first.id
 
 
-def test_only_runs_with_a_step_under_way_are_remembered() -> None:
+async def test_a_step_that_is_tried_again_locks_its_run(h: Harness, asked: Counter[str]) -> None:
+    """Its run is not saved: a cancel under way, which has seen it running, would not be noticed."""
+    worker = await h.hire(slots=10)
+    await h.start(CHAIN)
+    charge = await settle_one(h, worker, await h.claim_one(worker))
+    for outcome in (Released(charge), Snoozed(charge, timedelta(days=1))):
+        asked.clear()
+        await settle(h, worker, [outcome])
+        assert asked == {"lock_many": 1}
+
+
+def test_only_runs_of_which_a_step_was_claimed_are_remembered() -> None:
     recent = RecentRuns()
-    moving, resting = _with_active(1), _with_active(0)
-    recent.remember([moving, resting])
-    assert recent.find([moving.id, resting.id]) == {moving.id: moving}
-    recent.remember([_with_active(0, of=moving)])
-    assert recent.find([moving.id]) == {}
+    ours, others = a_run(), a_run()
+    recent.note([ours, others], [a_step_of(ours)])
+    assert recent.find([ours.id, others.id]) == {ours.id: ours}
+    recent.note([ours], [])
+    assert recent.find([ours.id]) == {}
 
 
 def test_of_too_many_runs_the_latest_are_remembered() -> None:
     recent = RecentRuns(most=2)
-    first, second, third = (_with_active(1) for _ in range(3))
-    recent.remember([first, second])
-    recent.remember([first])  # once more
-    recent.remember([third])
+    first, second, third = (a_run() for _ in range(3))
+    for run in (first, second, first, third):
+        recent.note([run], [a_step_of(run)])
     assert set(recent.find([first.id, second.id, third.id])) == {first.id, third.id}
 
 
-def _with_active(active: int, of: Run | None = None) -> Run:
-    return replace(of or a_run(), active=active)
+def a_step_of(run: Run) -> Task:
+    return a_task(origin=Origin(run.id, "charge", Purpose.WORK))

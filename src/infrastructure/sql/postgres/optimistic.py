@@ -7,13 +7,15 @@ from itertools import chain
 from typing import Any
 
 import asyncpg
+from sqlalchemy import Executable
 
 from cueline.domain.errors import Outdated
 from cueline.infrastructure.sql.batches import Batch
 from cueline.infrastructure.sql.postgres.lines import Line, Lines, driving
 from cueline.infrastructure.sql.postgres.session import PostgresSession, Writing
 from cueline.infrastructure.sql.postgres.together import UNEXPECTED, all_or_nothing
-from cueline.infrastructure.sql.queries import Query
+from cueline.infrastructure.sql.queries import Query, only_reads
+from cueline.infrastructure.sql.session import Parameters, Rows
 from cueline.infrastructure.sql.tables import runs
 
 
@@ -21,7 +23,8 @@ class OptimisticSession(PostgresSession):
     """Puts off all that is to be written, and says of what is asked for that it will be done.
 
     The statement that writes it in the end fails, and so changes nothing at all, if that is wrong.
-    What is read in between is read at once, unless it would have to show what was put off.
+    What is read in between is read at once, unless it would have to show what was put off. All else
+    takes a transaction.
     """
 
     def __init__(self, line: Line) -> None:
@@ -29,11 +32,18 @@ class OptimisticSession(PostgresSession):
         self._promised: list[Writing] = []
 
     async def flush(self) -> None:
-        """Somebody wants to see what was put off: that takes a transaction."""
+        """Somebody wants to see what was put off."""
         if self._promised or self._put_off:
             raise Outdated("what was written is to be read before the commit")
 
+    async def execute(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
+        if not only_reads(statement):
+            raise Outdated("this takes a transaction")
+        return await super().execute(statement, parameters)
+
     async def fetch(self, query: Query, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        if not query.only_reads:
+            raise Outdated("this takes a transaction")
         if any(batch.table in query.tables for batch, _ in self._promised):
             await self.flush()
         return await super().fetch(query, parameters)
@@ -46,9 +56,13 @@ class OptimisticSession(PostgresSession):
         return [True] * len(rows)
 
     async def write_all(self) -> None:
-        """Write what was put off, or raise `Outdated`. Runs are locked first, as everywhere."""
+        """Write what was put off, or raise `Outdated`.
+
+        Runs are locked first, as everywhere; then what else was promised. PostgreSQL carries out
+        the rest from the last to the first.
+        """
         promised = sorted(self._promised, key=lambda writing: writing[0].table is not runs)
-        writings = [*promised, *self._put_off]
+        writings = [*promised, *reversed(self._put_off)]
         self._promised, self._put_off = [], []
         if not writings:
             return

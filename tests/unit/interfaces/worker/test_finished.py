@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from cueline.application.outcomes import Outcome, Succeeded
 from cueline.domain.identifiers import Purpose, RunId
@@ -68,13 +69,26 @@ def test_a_worker_with_one_slot_settles_its_step() -> None:
         assert len(some) == 1
 
 
-def test_a_step_does_not_wait_for_tasks_that_are_being_settled() -> None:
+def test_neither_steps_nor_other_tasks_wait_for_the_others_settlement() -> None:
+    steps, others = [a_step_s() for _ in range(4)], [a_plain_one() for _ in range(2)]
+    waiting = finished(others[0], steps[0])
+    with waiting.some() as first:
+        for outcome in (others[1], *steps[1:]):
+            waiting.add(outcome)
+        with waiting.some() as second:
+            assert first == [steps[0], others[0]]
+            assert second == steps[1:3]
+    with waiting.some() as third:
+        assert third == [steps[3], others[1]]
+
+
+def test_other_tasks_are_settled_again_after_a_settlement_that_failed() -> None:
     waiting = finished(a_plain_one())
-    with waiting.some():
-        waiting.add(a_step_s())
-        waiting.add(a_plain_one())
-        with waiting.some() as some:
-            assert len(some) == 2
+    with suppress(ValueError), waiting.some():
+        raise ValueError
+    waiting.add(a_plain_one())
+    with waiting.some() as some:
+        assert len(some) == 1
 
 
 async def test_whoever_waits_is_woken_by_the_next() -> None:

@@ -34,10 +34,11 @@ async def test_a_settlement_waits_for_lines_that_are_being_written(*, fails: boo
     paper = Paper()
     paper.fails = fails
     reports = Reports(cast(Any, paper), FakeClock())
-    reports.add(a_task(), Report("info", "one", {}))
+    task = a_task()
+    reports.add(task, Report("info", "one", {}))
     flushing = asyncio.create_task(reports.flush())
     await asyncio.sleep(0)
-    taking = asyncio.create_task(reports.take())
+    taking = asyncio.create_task(reports.take({task.id}))
     for _ in range(9):
         await asyncio.sleep(0)
     assert not taking.done()
@@ -45,3 +46,15 @@ async def test_a_settlement_waits_for_lines_that_are_being_written(*, fails: boo
     await flushing
     taken = [entry.message for entry in await taking]
     assert (paper.lines, taken) == (([], ["one"]) if fails else (["one"], []))
+
+
+async def test_a_settlement_takes_the_lines_of_its_own_tasks_only() -> None:
+    paper = Paper()
+    paper.allowed.set()
+    reports = Reports(cast(Any, paper), FakeClock())
+    settled, running = a_task(), a_task()
+    for task, line in ((running, "one"), (settled, "two"), (running, "three"), (settled, "four")):
+        reports.add(task, Report("info", line, {}))
+    assert [entry.message for entry in await reports.take({settled.id})] == ["two", "four"]
+    await reports.flush()
+    assert paper.lines == ["one", "three"]
