@@ -183,8 +183,9 @@ class RunRepository(Protocol):
     async def suppose(self, runs: Sequence[Run]) -> None:
         """Take runs that were read before for what they still are, instead of `lock_many`.
 
-        Each of them has to be saved, changed or not, before anything of this is committed. If one
-        has moved on that raises `Outdated`, if this does not, or at the latest the commit.
+        A run is compared when it is saved, if not now: whoever writes anything because of it saves
+        it, too, changed or not. If it has moved on, this raises `Outdated`, or that, or at the
+        latest the commit.
         """
         ...
 
@@ -197,7 +198,7 @@ class RunRepository(Protocol):
         ...
 
     async def save_many(self, runs: Sequence[Run]) -> None:
-        """Write runs that this unit of work has locked or supposes, each a version or more on."""
+        """Write runs that this unit of work has locked or supposes, at whatever version now."""
         ...
 
     async def search(self, wanted: RunFilter, page: Page) -> list[Run]:
