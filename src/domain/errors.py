@@ -98,16 +98,19 @@ class DefinitionChanged(Conflict):
         )
 
 
-class Outdated(Conflict):
-    """What was taken for the present state is past. Nothing was written; look, and do it anew."""
-
-
 class WorkerEvicted(Conflict):
     """A worker whose lease lapsed: its tasks went to others, and it must register anew."""
 
     def __init__(self, worker_id: str) -> None:
         self.worker_id = worker_id
         super().__init__(f"worker {worker_id} lost its lease and was evicted")
+
+
+class Outdated(CuelineError):
+    """What was taken for the present state is past. Nothing was written; look, and do it anew.
+
+    Between a store and the use cases only: no caller of those ever meets it.
+    """
 
 
 class Unavailable(CuelineError):

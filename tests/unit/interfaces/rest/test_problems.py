@@ -17,6 +17,7 @@ from cueline.domain.errors import (
     InvalidInput,
     KeyReused,
     NotFound,
+    Outdated,
     PermanentError,
     Unavailable,
     UnknownTask,
@@ -64,7 +65,7 @@ def test_every_error_that_a_caller_can_meet_is_in_the_table() -> None:
         met |= _descendants(parent)
     ours = {error for error in met if error.__module__ == "cueline.domain.errors"}
 
-    assert ours - set(KINDS) == {CuelineError, HandlerError, PermanentError}
+    assert ours - set(KINDS) == {CuelineError, HandlerError, PermanentError, Outdated}
 
 
 def test_an_error_that_is_not_in_the_table_is_told_like_its_parent() -> None:
