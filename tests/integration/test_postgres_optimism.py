@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from dataclasses import replace
 
 import asyncpg
@@ -22,6 +23,12 @@ FAILING_WITH_ANOTHER = """
     CREATE TRIGGER fail BEFORE UPDATE ON runs FOR EACH ROW EXECUTE FUNCTION fail();
 """
 """What PostgreSQL calls so is not only what an optimistic statement fails with."""
+
+
+WAITING = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 
 
 @pytest.fixture
@@ -44,34 +51,32 @@ async def pause(uow: UnitOfWork, run: Run) -> None:
     await uow.runs.save_many([replace(run, state=RunState.PAUSED, version=run.version + 1)])
 
 
-async def test_it_waits_for_whoever_moves_the_run_and_is_outdated_then(store: Store) -> None:
-    run = a_run()
-    await put_run(store, run)
-    async with store.write() as uow:
-        await pause(uow, run)
-        await uow.runs.get_many([run.id])  # so that nothing of it is put off
-        advancing = asyncio.create_task(advance(store, run))
-        await asyncio.sleep(0.1)
-        assert not advancing.done()
-        await uow.commit()
-    with pytest.raises(Outdated):
-        await advancing
-    assert (await get_run(store, run.id)).state is RunState.PAUSED
+async def wait_for_a_lock(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Wait until somebody in this database does."""
+    while not await connection.fetchval(WAITING):
+        pass
 
 
-async def test_it_waits_for_whoever_moves_the_run_and_goes_on_if_that_was_undone(
-    store: Store,
+@pytest.mark.parametrize("is_kept", [True, False])
+async def test_it_waits_for_whoever_moves_the_run_and_is_outdated_if_that_was_kept(
+    store: Store, postgres_store_url: str, *, is_kept: bool
 ) -> None:
     run = a_run()
     await put_run(store, run)
+    watching = await asyncpg.connect(postgres_store_url)
     async with store.write() as uow:
         await pause(uow, run)
         await uow.runs.get_many([run.id])  # so that nothing of it is put off
         advancing = asyncio.create_task(advance(store, run))
-        await asyncio.sleep(0.1)
+        await wait_for_a_lock(watching)
         assert not advancing.done()
-    await advancing
-    assert (await get_run(store, run.id)).state is RunState.RUNNING
+        if is_kept:
+            await uow.commit()
+    with pytest.raises(Outdated) if is_kept else nullcontext():
+        await advancing
+    await watching.close()
+    state = (await get_run(store, run.id)).state
+    assert state is (RunState.PAUSED if is_kept else RunState.RUNNING)
 
 
 async def test_another_fault_of_the_same_kind_is_not_taken_for_outdated(

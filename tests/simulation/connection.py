@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Sequence,
+)
+from contextlib import asynccontextmanager
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
@@ -288,16 +296,19 @@ class _AtOnce(_Transaction):
         args: Sequence[Any],
     ) -> Any:
         await self._line.travel(name)
+        async with self._statement(changes=name in CHANGES) as inner:
+            return await self._carry_out(name, _operation(inner, name), args)
+
+    @asynccontextmanager
+    async def _statement(self, *, changes: bool) -> AsyncIterator[UnitOfWork]:
+        """What the server does with a statement: all of it, or nothing."""
         self._require_open()
-        changes = name in CHANGES
         if changes and self._line.breaks("before commit"):
             raise Unavailable("the store", "the connection broke before the commit")
-        repository, _, call = name.partition(".")
         inner = self._database.begin(writable=True)
         _at_once(inner.__aenter__())
         try:
-            statement = getattr(getattr(inner, repository), call)
-            answer = await self._carry_out(name, statement, args)
+            yield inner
             if changes:
                 _at_once(inner.commit())
         finally:
@@ -307,7 +318,6 @@ class _AtOnce(_Transaction):
             if self._line.breaks("after commit"):
                 raise Unavailable("the store", "the connection broke after the commit")
             await self._line.travel("committed")
-        return answer
 
     def undo(self) -> None:
         """End it. What was done is done."""
@@ -337,28 +347,16 @@ class _InOneGo(_AtOnce):
 
     async def commit(self) -> None:
         await self._line.travel("commit")
-        self._require_open()
-        if self._line.breaks("before commit"):
-            raise Unavailable("the store", "the connection broke before the commit")
-        inner = self._database.begin(writable=True)
-        _at_once(inner.__aenter__())
         try:
-            for name in sorted(self._promised, key=list(PROMISED).index):
-                rows = self._rows(name)
-                repository, _, call = name.partition(".")
-                statement = getattr(getattr(inner, repository), call)
-                if await self._carry_out(name, statement, [rows]) != PROMISED[name](rows):
-                    raise Outdated("something is not as it was")
-            _at_once(inner.commit())
+            async with self._statement(changes=True) as inner:
+                for name in sorted(self._promised, key=list(PROMISED).index):
+                    rows = self._rows(name)
+                    answer = await self._carry_out(name, _operation(inner, name), [rows])
+                    if answer != PROMISED[name](rows):
+                        raise Outdated("something is not as it was")
         except Outdated:
             self._database.outdated += 1
             raise
-        finally:
-            _at_once(inner.__aexit__(None, None, None))
-            self._database.locks.release(self)
-        if self._line.breaks("after commit"):
-            raise Unavailable("the store", "the connection broke after the commit")
-        await self._line.travel("committed")
 
     def _rows(self, name: str) -> Sequence[Any]:
         """What an operation is about. A run that is supposed and not saved is never compared."""
@@ -384,6 +382,12 @@ class _Repository:
 
         setattr(self, operation, call)
         return call
+
+
+def _operation(inner: UnitOfWork, name: str) -> Callable[..., Awaitable[Any]]:
+    repository, _, call = name.partition(".")
+    operation: Callable[..., Awaitable[Any]] = getattr(getattr(inner, repository), call)
+    return operation
 
 
 def _is_indigestible(task: Task) -> bool:

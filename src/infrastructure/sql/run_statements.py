@@ -21,25 +21,25 @@ from cueline.infrastructure.sql.types import as_it_is
 
 ALL_COLUMNS: Select[Any] = select(*(as_it_is(runs.c[name]) for name in RUN_COLUMNS))
 
-BY_KEYS = Query(ALL_COLUMNS.where(among(runs.c.key), runs.c.key.is_not(None)))
-
 _steps: Select[Any] = select(*(as_it_is(run_steps.c[name]) for name in STEP_COLUMNS))
 STEPS = Query(_steps.where(among(run_steps.c.run_id)))
 
-_with_steps = ALL_COLUMNS.add_columns(
+WITH_STEPS = ALL_COLUMNS.add_columns(
     select(rows_as_json(*(run_steps.c[name] for name in STEP_COLUMNS)))
     .where(run_steps.c.run_id == runs.c.id)
     .scalar_subquery(),
-).where(among(runs.c.id))
-
-BY_IDS = Query(_with_steps)
+)
 """Each run, then its steps."""
+
+BY_IDS = Query(WITH_STEPS.where(among(runs.c.id)))
+BY_KEYS = Query(WITH_STEPS.where(among(runs.c.key), runs.c.key.is_not(None)))
 
 _seen = runs.alias("seen")
 LOCK = Query(
-    _with_steps.add_columns(
+    WITH_STEPS.add_columns(
         select(_seen.c.version).where(_seen.c.id == runs.c.id).scalar_subquery(),
     )
+    .where(among(runs.c.id))
     .order_by(runs.c.id)
     .with_for_update(of=runs)
 )

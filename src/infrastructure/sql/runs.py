@@ -16,6 +16,7 @@ from cueline.infrastructure.sql.among import these
 from cueline.infrastructure.sql.batches import Line
 from cueline.infrastructure.sql.documents import Documents
 from cueline.infrastructure.sql.nested import rows_of
+from cueline.infrastructure.sql.queries import Query
 from cueline.infrastructure.sql.run_rows import (
     RUN_COLUMNS,
     event_of,
@@ -79,16 +80,10 @@ class SqlRuns(RunRepository):
         self._supposed.update(run.id for run in supposed)
 
     async def get_many(self, ids: Collection[RunId]) -> list[Run]:
-        if not ids:
-            return []
-        found = await self._session.fetch(statements.BY_IDS, these(ids))
-        begun = {row[0]: rows_of(row[-1]) for row in found}
-        return await self._put_together([row[:-1] for row in found], begun)
+        return await self._select(statements.BY_IDS, ids)
 
     async def by_keys(self, keys: Collection[str]) -> list[Run]:
-        if not keys:
-            return []
-        return await self._with_steps(await self._session.fetch(statements.BY_KEYS, these(keys)))
+        return await self._select(statements.BY_KEYS, keys)
 
     async def save_many(self, changed: Sequence[Run]) -> None:
         if not changed:
@@ -109,7 +104,7 @@ class SqlRuns(RunRepository):
         self._begun.update((run.id, run) for run in changed)
 
     async def search(self, wanted: RunFilter, page: Page) -> list[Run]:
-        query = statements.ALL_COLUMNS
+        query = statements.WITH_STEPS
         if wanted.states:
             query = query.where(runs.c.state.in_([state.value for state in wanted.states]))
         if wanted.workflow is not None:
@@ -129,10 +124,14 @@ class SqlRuns(RunRepository):
         wanted = {"the_run": run_id, "after": after, "the_limit": limit}
         return [event_of(row) for row in await self._session.fetch(statements.HISTORY, wanted)]
 
-    async def _with_steps(self, found: Sequence[Any]) -> list[Run]:
-        if not found:
+    async def _select(self, query: Query, values: Collection[str]) -> list[Run]:
+        if not values:
             return []
-        return await self._put_together(found, await self._steps_of([row[0] for row in found]))
+        return await self._with_steps(await self._session.fetch(query, these(values)))
+
+    async def _with_steps(self, found: Sequence[Any]) -> list[Run]:
+        begun = {row[0]: rows_of(row[-1]) for row in found}
+        return await self._put_together([row[:-1] for row in found], begun)
 
     async def _steps_of(self, ids: Collection[str]) -> dict[str, list[Line]]:
         """The rows of the steps that have begun, by run."""

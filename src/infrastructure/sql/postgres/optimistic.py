@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 import asyncpg
@@ -12,7 +11,7 @@ from sqlalchemy import Executable
 from cueline.domain.errors import Outdated
 from cueline.infrastructure.sql.batches import Batch
 from cueline.infrastructure.sql.postgres.lines import Line, Lines, driving
-from cueline.infrastructure.sql.postgres.session import PostgresSession, Writing
+from cueline.infrastructure.sql.postgres.session import PostgresSession, Writing, in_parts
 from cueline.infrastructure.sql.postgres.together import UNEXPECTED, all_or_nothing
 from cueline.infrastructure.sql.queries import Query, only_reads
 from cueline.infrastructure.sql.session import Parameters, Rows
@@ -66,15 +65,11 @@ class OptimisticSession(PostgresSession):
         self._promised, self._put_off = [], []
         if not writings:
             return
-        parts = [
-            batch.postgres(batch.in_locking_order(rows), in_few_forms=True)
-            for batch, rows in writings
-        ]
-        sql = all_or_nothing(tuple(sql for sql, _ in parts), len(promised))
-        given = chain(*(values for _, values in parts), (len(rows) for _, rows in promised))
+        parts, given = in_parts(writings, in_few_forms=True)
+        sql = all_or_nothing(parts, len(promised))
         try:
             with driving():
-                await self._line.driver.fetch(sql, *given)
+                await self._line.driver.fetch(sql, *given, *(len(rows) for _, rows in promised))
         except asyncpg.InvalidTextRepresentationError as error:
             if UNEXPECTED in str(error):
                 raise Outdated("something is not as it was") from error

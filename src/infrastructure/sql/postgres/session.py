@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -90,15 +90,21 @@ class PostgresSession(Session):
 
     async def _write_together(self, batches: Sequence[Writing]) -> list[Any]:
         """Write all in one statement; what the last of them answers."""
-        together = len(batches) > 1
-        parts = [
-            batch.postgres(batch.in_locking_order(rows), in_few_forms=together)
-            for batch, rows in batches
-        ]
-        sql = one_statement(tuple(sql for sql, _ in parts))
+        parts, given = in_parts(batches, in_few_forms=len(batches) > 1)
         with driving():
-            answers = await self._line.driver.fetch(sql, *chain(*(given for _, given in parts)))
+            answers = await self._line.driver.fetch(one_statement(parts), *given)
         return [row[0] for row in answers]
+
+
+def in_parts(
+    batches: Sequence[Writing], *, in_few_forms: bool
+) -> tuple[tuple[str, ...], Iterator[Any]]:
+    """The statements of these batches, and the parameters of all of them one after the other."""
+    parts = [
+        batch.postgres(batch.in_locking_order(rows), in_few_forms=in_few_forms)
+        for batch, rows in batches
+    ]
+    return tuple(sql for sql, _ in parts), chain(*(given for _, given in parts))
 
 
 class PostgresTransaction:
