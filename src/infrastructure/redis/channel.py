@@ -35,4 +35,4 @@ class RedisChannel(Channel):
 
     async def send(self, payload: bytes) -> None:
         async with self._in_turn:
-            await self._server.ask(lambda redis: redis.publish(self._topic, payload))
+            await self._server.tell(("PUBLISH", self._topic, payload))

@@ -26,11 +26,6 @@ class Keys:
         return f"{{{self.namespace}}}:ages"
 
     @property
-    def wake_ups(self) -> str:
-        """The topic on which receivers are told of queues in which something waits again."""
-        return f"{{{self.namespace}}}:wake-ups"
-
-    @property
     def pattern(self) -> str:
         """Matches all of these keys and no others."""
         return _GLOB.sub(r"\\\1", f"{{{self.namespace}}}:") + "*"

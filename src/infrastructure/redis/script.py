@@ -1,4 +1,4 @@
-"""Several things in one round trip: scripts in Lua, which are one step, and batches of commands."""
+"""Scripts in Lua, which are one step."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import Any
 
-from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
+
+from cueline.infrastructure.redis.lines import Line
 
 
 class Script:
@@ -19,18 +20,19 @@ class Script:
         self._hash = sha1(self._text.encode(), usedforsecurity=False).hexdigest()
 
     async def __call__(
-        self, redis: Redis, keys: Sequence[str], arguments: Iterable[str | bytes | int] = ()
+        self, line: Line, keys: Sequence[str], arguments: Iterable[str | bytes | int] = ()
     ) -> Any:
         """Run it. What it answers is up to the script."""
+        rest = (len(keys), *keys, *arguments)
         try:
-            return await redis.evalsha(self._hash, len(keys), *keys, *arguments)
+            [answer] = await line.ask(("EVALSHA", self._hash, *rest))
         except NoScriptError:
-            return await redis.eval(self._text, len(keys), *keys, *arguments)
+            [answer] = await line.ask(("EVAL", self._text, *rest))
+        return answer
 
 
-async def batch(redis: Redis, commands: Iterable[Sequence[str | bytes | int]]) -> list[Any]:
-    """What commands answer that are sent together. Others may come between them."""
-    async with redis.pipeline(transaction=False) as pipeline:
-        for command in commands:
-            pipeline.execute_command(*command)  # staged; nothing to await yet
-        return await pipeline.execute()
+class Scripts:
+    """Those of the broker."""
+
+    def __init__(self) -> None:
+        self.publish, self.take, self.mend = Script("publish"), Script("take"), Script("mend")

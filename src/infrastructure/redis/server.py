@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, TypeVar
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 from cueline.domain.errors import Unavailable
+from cueline.infrastructure.redis.lines import Command, Line, Lines
 from cueline.infrastructure.retrying import retrying
 
 log = logging.getLogger(__name__)
@@ -28,9 +29,12 @@ COMMAND_TIMEOUT = 3.0
 MOST_CONNECTIONS = 16
 """Of one adapter. Commands take them in turns, each for a round trip."""
 
+MOST_BLOCKED = 10_000
+"""Connections of one adapter on which something waits: one for each that does."""
+
 
 class Server:
-    """Carries commands to a server over a pool of connections, and knows whether it answers.
+    """Carries commands to a server over some connections, and knows whether it answers.
 
     The first command that fails speaks for all: until the server answers again, commands are
     refused at once with `Unavailable`, and one task in the background tries to reach it. `noted`
@@ -43,19 +47,20 @@ class Server:
     ) -> None:
         self._role = role
         self._noted = noted
-        # Neither the library's retries nor its longer timeouts: who waits here could work instead.
-        self._pool = BlockingConnectionPool.from_url(
+        # None of the library's retries: who waits here could work instead. Nor its timeouts: on
+        # Python 3.11 each costs a task, which can swallow a cancellation.
+        pool = ConnectionPool.from_url(
             url,
             client_name=name,
             protocol=2,
-            max_connections=MOST_CONNECTIONS,
-            timeout=COMMAND_TIMEOUT,
             socket_connect_timeout=CONNECT_TIMEOUT,
-            socket_timeout=COMMAND_TIMEOUT,
+            socket_timeout=None,
             socket_keepalive=True,
             retry=Retry(NoBackoff(), 0),
         )
-        self._redis = Redis(connection_pool=self._pool)
+        self._redis = Redis(connection_pool=pool)  # for listening
+        self._commands = Lines(pool, MOST_CONNECTIONS)
+        self._blocked = Lines(pool, MOST_BLOCKED)
         self._answering = asyncio.Event()
         self._known = asyncio.Event()
         self._away_because = "it is not open"
@@ -76,20 +81,38 @@ class Server:
         self._away_because = "it is closed"
         self._answering.clear()
         self._known.clear()
-        with suppress(RedisError):
-            await self._pool.aclose()
+        await self._disconnect()
 
-    async def ask(self, command: Callable[[Redis], Awaitable[Answer]]) -> Answer:
+    async def ask(self, command: Callable[[Line], Awaitable[Answer]]) -> Answer:
         """What the command answers; `Unavailable` if it could not be carried out."""
+        return await self._ask(command, self._commands, COMMAND_TIMEOUT)
+
+    async def tell(self, *commands: Command) -> list[Any]:
+        """What commands answer that are sent together."""
+        return await self.ask(lambda line: line.ask(*commands))
+
+    async def ask_blocking(
+        self, command: Callable[[Line], Awaitable[Answer]], seconds: float
+    ) -> Answer:
+        """`ask` for what may take the server so many seconds."""
+        return await self._ask(command, self._blocked, seconds + COMMAND_TIMEOUT)
+
+    async def _ask(
+        self, command: Callable[[Line], Awaitable[Answer]], lines: Lines, seconds: float
+    ) -> Answer:
         if not self._answering.is_set():
             raise Unavailable(self._role, self._away_because)
         try:
-            with _heeding_cancellation():
-                return await command(self._redis)
+            async with asyncio.timeout(seconds):
+                line = await lines.take()
+                try:
+                    return await command(line)
+                finally:
+                    lines.give_back(line)
         except (RedisError, OSError) as error:
             if not isinstance(error, ResponseError) or isinstance(error, ReadOnlyError):
                 self.lost(error)
-            raise Unavailable(self._role, str(error)) from error
+            raise Unavailable(self._role, _why(error)) from error
 
     def pubsub(self) -> PubSub:
         """A connection for listening, not open yet."""
@@ -105,6 +128,10 @@ class Server:
             self._note_away(error)
             self._begin_return()
 
+    async def _disconnect(self) -> None:
+        for lines in (self._commands, self._blocked):
+            await lines.close()
+
     def _begin_return(self) -> None:
         if self._return is None or self._return.done():
             self._return = asyncio.create_task(self._reach(), name="redis-reach")
@@ -115,8 +142,13 @@ class Server:
             with attempt:
                 try:
                     # Connections that have idled since may lead nowhere any more.
-                    await self._pool.disconnect(inuse_connections=False)
-                    await self._redis.ping()
+                    await self._disconnect()
+                    async with asyncio.timeout(COMMAND_TIMEOUT):
+                        line = await self._commands.take()
+                        try:
+                            await line.ask(("PING",))
+                        finally:
+                            self._commands.give_back(line)
                 except (RedisError, OSError) as error:
                     self._note_away(error)
                     raise
@@ -127,33 +159,26 @@ class Server:
 
     def _note_away(self, error: BaseException) -> None:
         changed = self._answering.is_set() or not self._known.is_set()
-        self._away_because = str(error)
+        self._away_because = _why(error)
         self._known.set()
         self._answering.clear()
         if changed:
-            log.warning("%s does not answer (Redis): %s", self._role, error)
+            log.warning("%s does not answer (Redis): %s", self._role, self._away_because)
             self._noted(False)
 
 
-@contextmanager
-def _heeding_cancellation() -> Iterator[None]:
-    """Raise CancelledError at the end if a cancellation has come meanwhile, and nobody heeded it.
-
-    On Python 3.11 the `asyncio.wait_for` in redis-py can swallow one that comes while it sends.
-    Whoever asked the task to end, and waits for that, would wait for ever.
-    """
-    task = asyncio.current_task()
-    before = task.cancelling() if task is not None else 0
-    try:
-        yield
-    finally:
-        if task is not None and task.cancelling() > before:
-            raise asyncio.CancelledError
+def _why(error: BaseException) -> str:
+    return str(error) or "it takes too long"
 
 
 def is_trouble(error: BaseException) -> bool:
     """Whether the server or the way to it is at fault, so that trying again may help."""
     return isinstance(error, RedisError | OSError)
+
+
+def is_spoilt(error: ResponseError) -> bool:
+    """Whether there is something under a key that we would never have put there."""
+    return "WRONGTYPE" in str(error) or "not an integer" in str(error)
 
 
 async def end(task: asyncio.Task[None]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cueline.application.ports.broker import Delivery
+from cueline.domain.task import Priority
 from cueline.infrastructure.hints import MalformedHint, decode
 
 Answer = tuple[int, Sequence[tuple[int, Sequence[bytes]]]]
@@ -24,6 +25,26 @@ class Taken:
     dropped: int
     deliveries: list[Delivery] = field(default_factory=list)
     refused: dict[str, list[bytes]] = field(default_factory=dict)
+
+    @property
+    def unbelievable(self) -> int:
+        """How many entries were none of ours."""
+        return self.dropped + sum(map(len, self.refused.values()))
+
+
+def tag_of(priority: Priority, due_again: int, age: bytes, hint: bytes) -> bytes:
+    """The tag of a hint that was taken, as the script would have made it."""
+    return b"%d %d %b %b" % (priority, due_again, age, hint)
+
+
+def due_again_of(tag: str) -> int:
+    """When the hint is due again, in milliseconds."""
+    return int(tag.split(" ", 2)[1])
+
+
+def age_of(tag: str) -> str:
+    """The age of the hint, as Redis writes it."""
+    return tag.split(" ", 3)[2]
 
 
 def read(answer: Answer, queues: Sequence[str]) -> Taken:

@@ -34,7 +34,7 @@ def test_what_cannot_be_believed_is_refused_by_the_queue_in_which_it_lay() -> No
 
 def test_all_keys_of_a_namespace_are_in_one_slot_of_a_cluster() -> None:
     keys = Keys("shop")
-    for key in (keys.ages, keys.wake_ups, *keys.of("mail")):
+    for key in (keys.ages, *keys.of("mail")):
         assert key.startswith("{shop}:")
 
 
