@@ -111,7 +111,8 @@ def batch(batch: Batch, values: tuple[Any, ...], *, alike: bool) -> tuple[str, l
     if not alike:
         rows[0] = (*(None for _ in values), MANY[0], *(None for _ in last))
     statement, parameters = batch.postgres(rows)
-    assert statement.count("[]") == (1 if alike else sum(map(differs, zip(*rows, strict=True))))
+    columns = statement.count("[]") + statement.count("string_to_array(")
+    assert columns == (1 if alike else sum(map(differs, zip(*rows, strict=True))))
     return statement, list(parameters)
 
 

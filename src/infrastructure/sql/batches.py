@@ -2,8 +2,9 @@
 
 On the hot path rows do not pass through SQLAlchemy's parameter processing. A `Batch` is a Core
 statement compiled once for each dialect and executed by the driver for rows of plain values: on
-SQLite once for each row, on Postgres once for all of them: as an array for each column, or, where
-all rows agree in it, as one value. Most of what a claim or a settlement writes is such.
+SQLite once for each row, on Postgres once for all of them: as an array for each column, or a string
+of texts, or, where all rows agree in it, as one value. Most of what a claim or a settlement writes
+is such.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from cueline.infrastructure.sql.strings import string_of, taken_apart
+
 Line: TypeAlias = Sequence[Any]
 """The plain values of one row."""
 
@@ -59,9 +62,13 @@ ASYNCPG: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """A batch's statement for rows that agree in some values, and the order of its parameters."""
+    """A batch's statement, and the order of its parameters: how each of its values is given.
+
+    As one, if rows are `alike` in it; or else as a string of texts, or as an array.
+    """
 
     alike: frozenset[str]
+    strings: frozenset[str]
     sql: str
     order: tuple[str, ...]
 
@@ -87,7 +94,10 @@ class Batch(ABC):
         self.names = tuple(columns)
         self.key = self.names.index(key)
         self._lock_by = self.names.index(lock_by)
-        self._forms: dict[frozenset[str], _Form] = {}
+        self._texts = frozenset(
+            name for name, column in columns.items() if isinstance(_plain(column.type), Text)
+        )
+        self._forms: dict[tuple[frozenset[str], frozenset[str]], _Form] = {}
 
     @abstractmethod
     def one(self, dialect: str) -> Insert | Update | Delete:
@@ -115,32 +125,41 @@ class Batch(ABC):
     ) -> tuple[str, tuple[Any, ...]]:
         """The SQL for all of these rows, and its parameters.
 
-        It answers the keys of the rows that it changed. `in_few_forms`, it is one of two: for one
-        row, and for several whatever they agree in.
+        It answers the keys of the rows that it changed. `in_few_forms`, it is one of two (or, for
+        texts of which no string can be made, four): for one row, and for several whatever they
+        agree in.
         """
-        values = dict(zip(self.names, zip(*rows, strict=True), strict=True))
+        columns = dict(zip(self.names, zip(*rows, strict=True), strict=True))
         alike = frozenset(
             name
-            for name, column in values.items()
+            for name, column in columns.items()
             if len(column) == 1 or (not in_few_forms and _are_alike(column))
         )
-        form = self._form(alike - {self.names[self.key]})
+        alike -= {self.names[self.key]}
+        form = self._form(alike, self._texts)
+        strings = {name: string_of(columns[name]) for name in form.strings}
+        if None in strings.values():
+            form, strings = self._form(alike, frozenset()), {}
         return form.sql, tuple(
-            values[name][0] if name in form.alike else list(values[name]) for name in form.order
+            columns[name][0] if name in form.alike else strings.get(name) or columns[name]
+            for name in form.order
         )
 
-    def _form(self, alike: frozenset[str]) -> _Form:
+    def _form(self, alike: frozenset[str], texts: frozenset[str]) -> _Form:
         """The statement for rows that agree in these values, or in any, if there are too many."""
-        if (form := self._forms.get(alike)) is None:
+        if (form := self._forms.get((alike, texts))) is None:
             if len(self._forms) >= MOST_FORMS:
                 alike = frozenset()
-            form = self._forms[alike] = self._compiled(alike)
+            form = self._forms[alike, texts] = self._compiled(alike, texts - alike)
         return form
 
-    def _compiled(self, alike: frozenset[str]) -> _Form:
+    def _compiled(self, alike: frozenset[str], strings: frozenset[str]) -> _Form:
         types = {name: _plain(column.type) for name, column in self._columns.items()}
         each = {name: type for name, type in types.items() if name not in alike}
-        arrays = [cast(bindparam(name), ARRAY(type)) for name, type in each.items()]
+        arrays = [
+            taken_apart(name) if name in strings else cast(bindparam(name), ARRAY(type))
+            for name, type in each.items()
+        ]
         rows = func.unnest(*arrays).table_valued(*(column(*item) for item in each.items()))
         table = rows.render_derived(name="given").c
         given = {
@@ -148,7 +167,7 @@ class Batch(ABC):
             for name, type in types.items()
         }
         compiled = self._many(given).returning(self.answer).compile(dialect=ASYNCPG)
-        return _Form(alike, str(compiled), tuple(compiled.positiontup or ()))
+        return _Form(alike, strings, str(compiled), tuple(compiled.positiontup or ()))
 
     def _bound(self) -> dict[str, BindParameter[Any]]:
         """A parameter for each value, of a type that the driver takes as it is."""
