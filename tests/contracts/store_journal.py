@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from cueline.application.ports.persistence import LogEntry, Store
 from cueline.domain.attempt import Attempt, AttemptOutcome
 from cueline.domain.definition import TaskDefinition
@@ -77,6 +79,22 @@ class JournalContract(StoreSuite):
             assert [line for _, line in await uow.journal.logs(task.id, 0, 9)] == [entry]
             assert await uow.workers.get(worker.id) == worker
             assert await uow.definitions.list_all() == [definition]
+
+    @pytest.mark.parametrize(
+        "odd", ["", "\x1f", "\x1e", "a\x1fb", "a\x1eb", "NULL", "{}", "a,b", "'"]
+    )
+    async def test_of_several_texts_each_stays_itself(self, store: Store, odd: str) -> None:
+        task = a_task()
+        await put(store, task)
+        for texts in ([odd], [odd, odd], [odd, "and", odd], ["and", odd, ""]):
+            async with store.write() as uow:
+                await uow.journal.add_logs([_line(task.id, text, {text: text}) for text in texts])
+                await uow.commit()
+        async with store.read() as uow:
+            lines = [line for _, line in await uow.journal.logs(task.id, 0, 99)]
+        expected = [odd, odd, odd, odd, "and", odd, "and", odd, ""]
+        assert [line.message for line in lines] == expected
+        assert [line.fields for line in lines] == [{text: text} for text in expected]
 
     async def test_a_line_of_a_megabyte_is_kept(self, store: Store) -> None:
         task = a_task(input={"large": "x" * 1_000_000})

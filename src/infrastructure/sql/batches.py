@@ -60,17 +60,21 @@ ASYNCPG: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 """As which statements are compiled that the driver executes itself."""
 
 
+Places: TypeAlias = frozenset[int]
+"""Some of a row's values, by their places in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """A batch's statement, and the order of its parameters: how each of its values is given.
+    """A batch's statement, and in what order and how it is given the rows' values.
 
-    As one, if rows are `alike` in it; or else as a string of texts, or as an array.
+    As one, if all rows are `alike` in it; or else as a string of texts, or as an array.
     """
 
-    alike: frozenset[str]
-    strings: frozenset[str]
     sql: str
-    order: tuple[str, ...]
+    order: Sequence[int]
+    alike: Places
+    strings: Places
 
 
 class Batch(ABC):
@@ -94,10 +98,13 @@ class Batch(ABC):
         self.names = tuple(columns)
         self.key = self.names.index(key)
         self._lock_by = self.names.index(lock_by)
-        self._texts = frozenset(
-            name for name, column in columns.items() if isinstance(_plain(column.type), Text)
+        self._texts: Places = frozenset(
+            place
+            for place, column in enumerate(columns.values())
+            if isinstance(_plain(column.type), Text)
         )
-        self._forms: dict[tuple[frozenset[str], frozenset[str]], _Form] = {}
+        self._all: Places = frozenset(range(len(columns)))
+        self._forms: dict[tuple[Places, Places], _Form] = {}
 
     @abstractmethod
     def one(self, dialect: str) -> Insert | Update | Delete:
@@ -129,45 +136,45 @@ class Batch(ABC):
         texts of which no string can be made, four): for one row, and for several whatever they
         agree in.
         """
-        columns = dict(zip(self.names, zip(*rows, strict=True), strict=True))
-        alike = frozenset(
-            name
-            for name, column in columns.items()
-            if len(column) == 1 or (not in_few_forms and _are_alike(column))
-        )
-        alike -= {self.names[self.key]}
-        form = self._form(alike, self._texts)
-        strings = {name: string_of(columns[name]) for name in form.strings}
+        columns = list(zip(*rows, strict=True))
+        alike: Places = self._all if len(rows) == 1 else frozenset()
+        if len(rows) > 1 and not in_few_forms:
+            alike = frozenset(place for place in self._all if _are_alike(columns[place]))
+        form = self._form(alike - {self.key}, self._texts)
+        strings = {place: string_of(columns[place]) for place in form.strings}
         if None in strings.values():
-            form, strings = self._form(alike, frozenset()), {}
+            form, strings = self._form(alike - {self.key}, frozenset()), {}
         return form.sql, tuple(
-            columns[name][0] if name in form.alike else strings.get(name) or columns[name]
-            for name in form.order
+            columns[place][0] if place in form.alike else strings.get(place) or columns[place]
+            for place in form.order
         )
 
-    def _form(self, alike: frozenset[str], texts: frozenset[str]) -> _Form:
+    def _form(self, alike: Places, texts: Places) -> _Form:
         """The statement for rows that agree in these values, or in any, if there are too many."""
+        if (alike, texts) not in self._forms and len(self._forms) >= MOST_FORMS:
+            alike = frozenset()
         if (form := self._forms.get((alike, texts))) is None:
-            if len(self._forms) >= MOST_FORMS:
-                alike = frozenset()
             form = self._forms[alike, texts] = self._compiled(alike, texts - alike)
         return form
 
-    def _compiled(self, alike: frozenset[str], strings: frozenset[str]) -> _Form:
+    def _compiled(self, alike: Places, strings: Places) -> _Form:
         types = {name: _plain(column.type) for name, column in self._columns.items()}
-        each = {name: type for name, type in types.items() if name not in alike}
+        single = {self.names[place] for place in alike}
+        joined = {self.names[place] for place in strings}
+        each = {name: type for name, type in types.items() if name not in single}
         arrays = [
-            taken_apart(name) if name in strings else cast(bindparam(name), ARRAY(type))
+            taken_apart(name) if name in joined else cast(bindparam(name), ARRAY(type))
             for name, type in each.items()
         ]
         rows = func.unnest(*arrays).table_valued(*(column(*item) for item in each.items()))
         table = rows.render_derived(name="given").c
         given = {
-            name: cast(bindparam(name), type) if name in alike else table[name]
+            name: cast(bindparam(name), type) if name in single else table[name]
             for name, type in types.items()
         }
         compiled = self._many(given).returning(self.answer).compile(dialect=ASYNCPG)
-        return _Form(alike, strings, str(compiled), tuple(compiled.positiontup or ()))
+        order = [self.names.index(name) for name in compiled.positiontup or ()]
+        return _Form(str(compiled), order, alike, strings)
 
     def _bound(self) -> dict[str, BindParameter[Any]]:
         """A parameter for each value, of a type that the driver takes as it is."""
