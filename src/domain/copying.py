@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from functools import cache
-from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
-Getter: TypeAlias = Callable[[object], tuple[Any, ...]]
-Setter: TypeAlias = Callable[[object, Any], None]
+Copier: TypeAlias = Callable[[object], object]
+Setter: TypeAlias = Callable[[object, object], None]
 
 
 def changed(original: T, /, **changes: object) -> T:
-    """`dataclasses.replace` for a slotted dataclass that checks nothing, at half the cost.
+    """`dataclasses.replace` for a slotted dataclass that checks nothing, at a third of the cost.
 
     On the hot path a task goes through two transitions and its run through several changes;
     `replace` spends more on looking at the class than on the copy.
     """
-    kind: type[Any] = type(original)
-    read, setters, places = _access(kind)  # type: ignore[arg-type]  # a class can be hashed
-    values = list(read(original))
+    copied, setters = _access(type(original))  # type: ignore[arg-type]  # a class can be hashed
+    copy: T = copied(original)  # type: ignore[assignment]
     for name, value in changes.items():
-        values[places[name]] = value
-    copy: T = object.__new__(kind)
-    for put, value in zip(setters, values, strict=True):
-        put(copy, value)
+        setters[name](copy, value)
     return copy
 
 
 @cache
-def _access(kind: Hashable) -> tuple[Getter, tuple[Setter, ...], dict[str, int]]:
-    """How all fields are read, how each is set in spite of a frozen class, and its place."""
+def _access(kind: Hashable) -> tuple[Copier, Mapping[str, Setter]]:
+    """What copies an object of a class, and what sets each field in spite of its being frozen."""
     names: tuple[str, ...] = kind.__slots__  # type: ignore[attr-defined]
-    setters = tuple(getattr(kind, name).__set__ for name in names)
-    return attrgetter(*names), setters, {name: place for place, name in enumerate(names)}
+    setters = {name: getattr(kind, name).__set__ for name in names}
+    # Written out, as dataclasses write theirs: a loop over the fields takes three times as long.
+    lines = [
+        "def copied(original):",
+        " copy = new(kind)",
+        *(f" set_{name}(copy, original.{name})" for name in names),
+        " return copy",
+    ]
+    scope: dict[str, Any] = {f"set_{name}": setter for name, setter in setters.items()}
+    exec("\n".join(lines), {**scope, "new": object.__new__, "kind": kind}, scope)  # noqa: S102  # only the names of fields are in it
+    copied: Copier = scope["copied"]
+    return copied, setters
