@@ -12,7 +12,6 @@ import re
 from enum import StrEnum
 from hashlib import blake2b
 from typing import NewType
-from uuid import UUID
 
 from cueline.domain.errors import InvalidInput, Problem
 
@@ -37,11 +36,10 @@ def step_task_id(run_id: RunId, step: str, purpose: Purpose) -> TaskId:
     The result is a version 8 UUID (RFC 9562, section 5.8): the run's own 48-bit timestamp, which
     keeps a run's tasks together in an index, followed by a hash of run, step and purpose.
     """
-    digest = blake2b(f"{run_id}/{purpose}/{step}".encode(), digest_size=10).digest()
-    bits = (UUID(run_id).int >> 80 << 80) | int.from_bytes(digest, "big")
-    bits = bits & ~(0xF << 76) | (0x8 << 76)  # version 8
-    bits = bits & ~(0x3 << 62) | (0x2 << 62)  # RFC 9562 variant
-    return TaskId(str(UUID(int=bits)))
+    digits = blake2b(f"{run_id}/{purpose}/{step}".encode(), digest_size=10).hexdigest()
+    variant = "89ab"[int(digits[4], 16) % 4]
+    time, version = run_id[:13], "8"
+    return TaskId(f"{time}-{version}{digits[1:4]}-{variant}{digits[5:8]}-{digits[8:]}")
 
 
 def check_name(value: str, path: str) -> Problem | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,10 @@ from tests.factories import a_task
 def test_a_copy_is_what_replace_makes_field_by_field() -> None:
     task = a_task()
     for field in fields(task):
-        new = object()
-        copy = changed(task, **{field.name: new})
+        one_change: dict[str, Any] = {field.name: object()}
+        copy = changed(task, **one_change)
         assert copy is not task
-        assert copy == replace(task, **{field.name: new})
+        assert copy == replace(task, **one_change)
 
 
 def test_several_fields_are_changed_at_once_and_the_original_stays_as_it_is() -> None:
