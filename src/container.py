@@ -30,6 +30,7 @@ from cueline.application.ports.persistence import Store
 from cueline.application.ports.runtime import Clock
 from cueline.application.queries import Queries
 from cueline.application.queues import SteerQueues
+from cueline.application.recent_runs import RecentRuns
 from cueline.application.settle import SettleTasks
 from cueline.application.tasks import SteerTasks, SubmitTasks
 from cueline.application.workers import KeepWorkers, RecordLogs
@@ -145,12 +146,13 @@ class Container(containers.DeclarativeContainer):
     outlet = providers.Singleton(Outlet, store, link, window, clock)
     intake = providers.Singleton(Intake, link, due, outlet, clock)
     announcer = providers.Singleton(Announcer, outlet, bus, clock)
+    recent = providers.Singleton(RecentRuns)
     advancer = providers.Singleton(RunAdvancer, catalogue, checker, announcer)
 
     # --- use cases --------------------------------------------------------------------------------
 
     submit = providers.Factory(SubmitTasks, store, catalogue, checker, announcer, clock, ids)
-    settle = providers.Factory(SettleTasks, store, advancer, announcer, clock, chance)
+    settle = providers.Factory(SettleTasks, store, advancer, announcer, clock, chance, recent)
     tasks = providers.Factory(SteerTasks, store, settle, announcer, clock)
     queues = providers.Factory(SteerQueues, store, outlet)
     register = providers.Factory(RegisterWorkflows, store, catalogue)
@@ -158,7 +160,9 @@ class Container(containers.DeclarativeContainer):
     runs = providers.Factory(SteerRuns, store, advancer, announcer, clock)
     queries = providers.Factory(Queries, store, link, bus, clock, metrics)
     workers = providers.Factory(KeepWorkers, store, outlet, clock, ids, settings.provided.lease)
-    claim = providers.Factory(ClaimTasks, store, intake, bookmarks, announcer, clock, metrics)
+    claim = providers.Factory(
+        ClaimTasks, store, intake, bookmarks, announcer, clock, metrics, recent=recent
+    )
     record = providers.Factory(RecordLogs, store, announcer)
     dispatch = providers.Factory(DispatchTasks, link, due, window, outlet, clock)
     maintain = providers.Factory(Maintain, store, settle, clock)

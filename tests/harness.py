@@ -25,6 +25,7 @@ from cueline.application.outcomes import Failed, Outcome, Snoozed, Succeeded
 from cueline.application.ports.runtime import Executor, InputChecker
 from cueline.application.queries import Queries
 from cueline.application.queues import SteerQueues
+from cueline.application.recent_runs import RecentRuns
 from cueline.application.settle import Settled, SettleTasks
 from cueline.application.tasks import SteerTasks, Submission, SubmitTasks
 from cueline.application.workers import KeepWorkers, RecordLogs
@@ -142,7 +143,8 @@ class Harness:
         intake = Intake(link, due, outlet, clock)
         announcer = Announcer(outlet, self.bus, clock)
         advancer = RunAdvancer(catalogue, checker, announcer)
-        settle = SettleTasks(store, advancer, announcer, clock, lambda: chance)
+        recent = RecentRuns()
+        settle = SettleTasks(store, advancer, announcer, clock, lambda: chance, recent)
         register = RegisterWorkflows(store, catalogue)
         return Application(
             submit=SubmitTasks(store, catalogue, checker, announcer, clock, ids),
@@ -153,7 +155,7 @@ class Harness:
             runs=SteerRuns(store, advancer, announcer, clock),
             queries=Queries(store, link, self.bus, clock, metrics),
             workers=KeepWorkers(store, outlet, clock, ids, LEASE),
-            claim=ClaimTasks(store, intake, bookmarks, announcer, clock, metrics),
+            claim=ClaimTasks(store, intake, bookmarks, announcer, clock, metrics, recent=recent),
             settle=settle,
             record=RecordLogs(store, announcer),
             dispatch=DispatchTasks(link, due, window, outlet, clock),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from cueline.application.bookmarks import Bookmarks
@@ -11,9 +11,10 @@ from cueline.application.changes import Announcer, Changes
 from cueline.application.due import most_urgent, put_off
 from cueline.application.intake import Hints, Intake
 from cueline.application.ports.metrics import Metrics
-from cueline.application.ports.persistence import Store
+from cueline.application.ports.persistence import Store, UnitOfWork
 from cueline.application.ports.questions import Claimant, Taken
 from cueline.application.ports.runtime import Clock
+from cueline.application.recent_runs import RecentRuns
 from cueline.application.sparing import SparingWarning
 from cueline.application.workers import is_live
 from cueline.domain.errors import Unavailable, WorkerEvicted
@@ -35,6 +36,8 @@ class ClaimTasks:
         announcer: Announcer,
         clock: Clock,
         metrics: Metrics,
+        *,
+        recent: RecentRuns,
     ) -> None:
         self._store = store
         self._intake = intake
@@ -42,6 +45,7 @@ class ClaimTasks:
         self._announcer = announcer
         self._clock = clock
         self._metrics = metrics
+        self._recent = recent
         self._refused = {
             "unknown": SparingWarning(log, "messages refused that name no task"),
             "misdirected": SparingWarning(log, "messages refused that name a task of other queues"),
@@ -119,7 +123,7 @@ class ClaimTasks:
     ) -> list[Task]:
         async with self._store.at_once() as uow:
             claimed = await uow.tasks.claim_many(ids, claimant, now)
-            await uow.commit()
+            await self._commit(uow, claimed)
         return claimed
 
     async def _unheard_of(self, hints: Hints, claimant: Claimant, now: datetime) -> Taken:
@@ -131,7 +135,7 @@ class ClaimTasks:
             taken = await self._bookmarks.claim_due(
                 uow.tasks, queue, claimant, now, hints.from_store, hints.urgency
             )
-            await uow.commit()
+            await self._commit(uow, taken.claimed)
         return taken
 
     async def _most_urgent(self, hints: Hints, claimant: Claimant, now: datetime) -> Taken:
@@ -147,8 +151,14 @@ class ClaimTasks:
             found = most_urgent(lines)[: hints.from_store]
             due = [each for each in found if each.priority <= hints.urgency]
             claimed = await uow.tasks.claim_many([each.id for each in due], claimant, now)
-            await uow.commit()
+            await self._commit(uow, claimed)
         return Taken.of(claimed, due)
+
+    async def _commit(self, uow: UnitOfWork, claimed: Sequence[Task]) -> None:
+        """Commit, and remember the runs whose next step is settled here."""
+        runs = await uow.runs.of_claimed(claimed)
+        await uow.commit()
+        self._recent.note(runs, claimed)
 
     async def _see_to(
         self,

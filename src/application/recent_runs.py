@@ -1,4 +1,4 @@
-"""The runs whose next steps this process has taken along."""
+"""The runs whose next steps are settled by this process, if all goes well."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST = 1000
 
 
 class RecentRuns:
-    """Runs as this process left them, so that whoever settles their next step need not read them.
+    """Runs as this process read or left them, so that who settles their next step need not read.
 
     They are guesses: another process may have moved a run on since.
     """
@@ -28,9 +28,9 @@ class RecentRuns:
         return {id: run for id in ids if (run := self._runs.get(id)) is not None}
 
     def note(self, runs: Iterable[Run], claimed: Iterable[Task]) -> None:
-        """Remember what was just committed of those of which steps were claimed; no others.
+        """Remember what is committed of those of which steps were claimed; no others.
 
-        These will be settled here, if all goes well. If there is too much, the oldest go.
+        If there is too much, the oldest go.
         """
         ours = {task.spec.origin.run_id for task in claimed if task.spec.origin is not None}
         for run in runs:

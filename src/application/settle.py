@@ -58,13 +58,14 @@ class SettleTasks:
         announcer: Announcer,
         clock: Clock,
         chance: Chance,
+        recent: RecentRuns,
     ) -> None:
         self._store = store
         self._advancer = advancer
         self._announcer = announcer
         self._clock = clock
         self._chance = chance
-        self._recent = RecentRuns()
+        self._recent = recent
 
     async def __call__(
         self,

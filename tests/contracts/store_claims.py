@@ -15,10 +15,20 @@ from cueline.domain.identifiers import RunId, TaskId
 from cueline.domain.queue import Queue
 from cueline.domain.task import Origin, Priority, Task, TaskState
 from cueline.domain.worker import Worker, WorkerState
-from tests.contracts.store_suite import StoreSuite, get, get_all, hired, put, save
+from cueline.domain.workflow.advance import advance
+from cueline.domain.workflow.messages import Begin
+from tests.contracts.store_suite import StoreSuite, get, get_all, get_run, hired, put, put_run, save
 from tests.contracts.store_tasks import EVERY_KIND
 from tests.doubles import NOW
-from tests.factories import a_claimant, a_run, a_task, a_task_id, a_worker
+from tests.factories import (
+    a_claimant,
+    a_run,
+    a_step,
+    a_task,
+    a_task_id,
+    a_worker,
+    a_workflow,
+)
 
 SECOND = timedelta(seconds=1)
 
@@ -217,6 +227,35 @@ class ClaimContract(StoreSuite):
         parts = await asyncio.gather(*map(claim_some, workers))
         ids = [id for part in parts for id in part]
         assert sorted(ids) == sorted(task.id for task in tasks)
+
+    @pytest.mark.parametrize("way", ["by their ids", "as they are due"])
+    async def test_the_run_of_a_lone_step_comes_along(self, store: Store, way: str) -> None:
+        [worker] = await hired(store, a_worker())
+        chain = a_workflow(steps=(a_step("first"), a_step("second", after="first")))
+        pair = a_workflow(name="pair", steps=(a_step("first"), a_step("second")))
+        lone, other, forked = (
+            advance(a_run(workflow=workflow, input=EVERY_KIND), Begin(), NOW).run
+            for workflow in (chain, chain, pair)
+        )
+        await put_run(store, lone, other, forked)
+        steps = [
+            a_task(origin=Origin(run.id, name))
+            for run, name in ((lone, "first"), (forked, "first"), (forked, "second"))
+        ]
+        await put(store, *steps, a_task())
+        async with store.at_once() as uow:
+            assert await uow.runs.of_claimed([]) == []
+            claimed = (
+                await uow.tasks.claim_many([task.id for task in steps], a_claimant(worker), NOW)
+                if way == "by their ids"
+                else (await uow.tasks.claim_due("default", a_claimant(worker), NOW, 9)).claimed
+            )
+            assert {step.id for step in steps} <= {task.id for task in claimed}
+            assert await uow.runs.of_claimed(claimed) == [lone]
+            others = [task for task in claimed if task.id != steps[0].id]
+            assert await uow.runs.of_claimed(others) == []
+            await uow.commit()
+        assert await get_run(store, lone.id) == lone
 
 
 async def _claimed_of(

@@ -193,6 +193,14 @@ class RunRepository(Protocol):
         """The runs with these ids, to look at; unknown ids are left out."""
         ...
 
+    async def of_claimed(self, tasks: Collection[Task]) -> list[Run]:
+        """The runs of those of these tasks that are all that is under way of their run.
+
+        The tasks were claimed in this unit of work, and the runs came along: nothing more is asked
+        for. They may have been read a little before the claim.
+        """
+        ...
+
     async def by_keys(self, keys: Collection[str]) -> list[Run]:
         """The runs that were started with these idempotency keys."""
         ...

@@ -11,6 +11,7 @@ from cueline.application.ports.questions import Page, RunFilter
 from cueline.domain.errors import Conflict, Outdated
 from cueline.domain.events import Event
 from cueline.domain.identifiers import RunId
+from cueline.domain.task import Task
 from cueline.domain.workflow.run import Run
 from cueline.infrastructure.memory.copying import copy_of_event, copy_of_run, copy_of_workflow
 from cueline.infrastructure.memory.tables import (
@@ -61,6 +62,12 @@ class MemoryRuns(RunRepository):
         rows = self._access.look().runs
         found = (rows.get(id) for id in dict.fromkeys(ids))
         return [copy_of_run(run) for run in found if run is not None]
+
+    async def of_claimed(self, tasks: Collection[Task]) -> list[Run]:
+        rows = self._access.look().runs
+        origins = (task.spec.origin for task in tasks)
+        found = (rows.get(origin.run_id) for origin in origins if origin is not None)
+        return [copy_of_run(run) for run in found if run is not None and run.active == 1]
 
     async def by_keys(self, keys: Collection[str]) -> list[Run]:
         rows = self._access.look().runs

@@ -21,7 +21,7 @@ class _RowsAsJson(GenericFunction[str]):
 @compiles(_RowsAsJson, "sqlite")
 def _on_sqlite(rows: _RowsAsJson, compiler: SQLCompiler, **options: Any) -> str:
     columns = ", ".join(compiler.process(clause, **options) for clause in rows.clauses)
-    return f"json_group_array(json_array({columns}))"
+    return f"json_group_array(json_array({columns})) || ''"  # a text also within other JSON
 
 
 @compiles(_RowsAsJson, "postgresql")

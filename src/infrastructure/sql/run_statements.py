@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, Update, bindparam, select, update
+from sqlalchemy import BigInteger, Select, Update, bindparam, literal_column, select, update
 
 from cueline.infrastructure.sql.among import among
 from cueline.infrastructure.sql.batches import ChangeBatch, Given, InsertBatch, OnConflict
@@ -16,7 +16,7 @@ from cueline.infrastructure.sql.run_rows import (
     STATE_COLUMNS,
     STEP_COLUMNS,
 )
-from cueline.infrastructure.sql.tables import run_events, run_steps, runs
+from cueline.infrastructure.sql.tables import run_events, run_steps, runs, tasks
 from cueline.infrastructure.sql.types import as_it_is
 
 ALL_COLUMNS: Select[Any] = select(*(as_it_is(runs.c[name]) for name in RUN_COLUMNS))
@@ -24,12 +24,26 @@ ALL_COLUMNS: Select[Any] = select(*(as_it_is(runs.c[name]) for name in RUN_COLUM
 _steps: Select[Any] = select(*(as_it_is(run_steps.c[name]) for name in STEP_COLUMNS))
 STEPS = Query(_steps.where(among(run_steps.c.run_id)))
 
-WITH_STEPS = ALL_COLUMNS.add_columns(
+_STEPS_OF_RUN = (
     select(rows_as_json(*(run_steps.c[name] for name in STEP_COLUMNS)))
     .where(run_steps.c.run_id == runs.c.id)
-    .scalar_subquery(),
+    .scalar_subquery()
 )
+WITH_STEPS = ALL_COLUMNS.add_columns(_STEPS_OF_RUN)
 """Each run, then its steps."""
+
+OF_LONE_STEP = (
+    select(
+        rows_as_json(*(as_it_is(runs.c[name]) for name in RUN_COLUMNS), _STEPS_OF_RUN),
+    )
+    .where(runs.c.id == tasks.c.run_id, runs.c.active == literal_column("1"))
+    .correlate(tasks)
+    .scalar_subquery()
+)
+"""To be read with tasks: the row of `WITH_STEPS` of the run of which it is all that is under way.
+
+Of a run with many tasks under way it would come along with each of them.
+"""
 
 BY_IDS = Query(WITH_STEPS.where(among(runs.c.id)))
 BY_KEYS = Query(WITH_STEPS.where(among(runs.c.key), runs.c.key.is_not(None)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from cueline.application.ports.persistence import RunRepository
@@ -10,6 +10,7 @@ from cueline.application.ports.questions import Page, RunFilter
 from cueline.domain.errors import Outdated
 from cueline.domain.events import Event
 from cueline.domain.identifiers import RunId
+from cueline.domain.task import Task
 from cueline.domain.workflow.run import Run, StepRun, StepState
 from cueline.infrastructure.sql import run_statements as statements
 from cueline.infrastructure.sql.among import these
@@ -41,6 +42,7 @@ class SqlRuns(RunRepository):
         self._documents = documents
         self._begun: dict[RunId, Run] = {}  # those that are locked, or supposed, as they were
         self._supposed: set[RunId] = set()
+        self._came_along: dict[str, Line] = {}  # rows, each with its steps
 
     async def add_many(self, new: Sequence[Run]) -> set[RunId]:
         if not new:
@@ -81,6 +83,18 @@ class SqlRuns(RunRepository):
 
     async def get_many(self, ids: Collection[RunId]) -> list[Run]:
         return await self._select(statements.BY_IDS, ids)
+
+    def note_read(self, rows: Iterable[Line]) -> None:
+        """Rows of `WITH_STEPS` that came along with others."""
+        self._came_along.update((row[0], row) for row in rows)
+
+    async def of_claimed(self, tasks: Collection[Task]) -> list[Run]:
+        if not self._came_along:
+            return []
+        origins = {task.spec.origin.run_id for task in tasks if task.spec.origin is not None}
+        return await self._with_steps(
+            [row for id, row in self._came_along.items() if id in origins]
+        )
 
     async def by_keys(self, keys: Collection[str]) -> list[Run]:
         return await self._select(statements.BY_KEYS, keys)

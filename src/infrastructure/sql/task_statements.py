@@ -35,6 +35,7 @@ from cueline.infrastructure.sql.batches import (
 )
 from cueline.infrastructure.sql.conditions import is_paused, may_be_given, of_a_live_worker
 from cueline.infrastructure.sql.queries import Query
+from cueline.infrastructure.sql.run_statements import OF_LONE_STEP
 from cueline.infrastructure.sql.tables import queue_names, tasks
 from cueline.infrastructure.sql.task_rows import COLUMNS, STATE_COLUMNS
 
@@ -188,6 +189,9 @@ _CLAIMED: Mapping[str, Any] = {
 """What `Task.claim` does, for a task that nobody has read yet."""
 
 
+_WITH_RUN: Sequence[ColumnElement[Any]] = [*(tasks.c[name] for name in COLUMNS), OF_LONE_STEP]
+
+
 def _claim() -> Query:
     locked = tasks.alias("locked")
     row = select(locked.c.id).where(locked.c.id == tasks.c.id).with_for_update(skip_locked=True)
@@ -203,7 +207,7 @@ def _claim() -> Query:
             may_be_given(_WORKER, tasks.c.queue),
             row.exists(),
         )
-        .returning(*(tasks.c[name] for name in COLUMNS))
+        .returning(*_WITH_RUN)
     )
 
 
@@ -223,7 +227,7 @@ def _claim_due() -> Query:
         update(tasks)
         .values(_CLAIMED)
         .where(tasks.c.id == due.c.id, is_handled, of_a_live_worker(_WORKER))
-        .returning(*(tasks.c[name] for name in COLUMNS), due.c.dispatch_at, passed_over)
+        .returning(*_WITH_RUN, due.c.dispatch_at, passed_over)
     )
 
 

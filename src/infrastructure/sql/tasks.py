@@ -24,8 +24,10 @@ from cueline.domain.task import LONGEST_RECOVERY, Priority, Task, TaskState
 from cueline.infrastructure.sql import task_statements as statements
 from cueline.infrastructure.sql.among import these
 from cueline.infrastructure.sql.holding import holds
+from cueline.infrastructure.sql.nested import rows_of
 from cueline.infrastructure.sql.queries import Query
 from cueline.infrastructure.sql.registry import SqlQueues
+from cueline.infrastructure.sql.runs import SqlRuns
 from cueline.infrastructure.sql.session import Session
 from cueline.infrastructure.sql.tables import tasks
 from cueline.infrastructure.sql.task_rows import COLUMNS, spec_values, state_values, task_of
@@ -39,9 +41,10 @@ AnySelect: TypeAlias = Select[*tuple[Any, ...]]
 class SqlTasks(TaskRepository):
     """Tasks as rows; the spec's columns are written once, the state's at each transition."""
 
-    def __init__(self, session: Session, queues: SqlQueues) -> None:
+    def __init__(self, session: Session, queues: SqlQueues, runs: SqlRuns) -> None:
         self._session = session
         self._queues = queues
+        self._runs = runs
 
     async def add_many(self, new: Sequence[Task]) -> set[TaskId]:
         if not new:
@@ -111,6 +114,7 @@ class SqlTasks(TaskRepository):
 
     async def _claimed(self, rows: Sequence[Any], claimant: Claimant, now: datetime) -> list[Task]:
         """What these rows hold; those that cannot be read are put off."""
+        self._runs.note_read(run for row in rows for run in rows_of(row[len(COLUMNS)]))
         claimed, unreadable = _read(rows)
         if unreadable:
             later = to_microseconds(now + LONGEST_RECOVERY)

@@ -54,8 +54,8 @@ class SqlUnitOfWork(UnitOfWork):
         self.session = session = transaction.session
         self._documents = documents = Documents(session, self._memory.documents)
         self.queues: SqlQueues = SqlQueues(session, self._memory.queues)
-        self.tasks = SqlTasks(session, self.queues)
         self.runs = SqlRuns(session, documents)
+        self.tasks = SqlTasks(session, self.queues, self.runs)
         self.workflows = SqlWorkflows(session, documents)
         self.definitions = SqlDefinitions(session)
         self.workers = SqlWorkers(session)
