@@ -10,7 +10,7 @@ from cueline.domain.task import Task
 from cueline.domain.workflow.run import Run
 
 MOST = 1000
-"""How many runs are remembered: as many as a worker may hold tasks."""
+"""How many runs a process remembers: as many as a worker may hold tasks."""
 
 
 class RecentRuns:
@@ -33,6 +33,7 @@ class RecentRuns:
         If there is too much, the oldest go.
         """
         ours = {task.spec.origin.run_id for task in claimed if task.spec.origin is not None}
+        self.forget(ours)  # what is known of them is older
         for run in runs:
             self._runs.pop(run.id, None)
             if run.id in ours:

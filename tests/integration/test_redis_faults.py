@@ -20,6 +20,7 @@ from cueline.infrastructure.hints import encode
 from cueline.infrastructure.redis.broker import RedisBroker
 from cueline.infrastructure.redis.channel import RedisChannel
 from cueline.infrastructure.redis.keys import Keys
+from cueline.infrastructure.redis.lines import MOST_IDLE
 from cueline.infrastructure.redis.listener import Listener
 from cueline.infrastructure.redis.server import Server
 from tests.contracts.broker import LONG, a_message, soon, tasks, waiting
@@ -27,6 +28,8 @@ from tests.doubles import FakeClock
 from tests.integration.gate import Gate, by_way_of, gate_before
 
 REDELIVERY = 30.0
+
+Counting = Callable[[], Awaitable[int]]
 
 
 class NotingMetrics(Metrics):
@@ -83,6 +86,17 @@ async def gate(redis_url: str) -> AsyncIterator[Gate]:
 def gated_url(redis_url: str, gate: Gate) -> str:
     """The same database, through the gate."""
     return by_way_of(redis_url, gate.port)
+
+
+@pytest.fixture
+def blocked(admin: Redis, namespace: str) -> Counting:
+    """Counts the receivers of ours that wait at the server."""
+
+    async def count() -> int:
+        clients = await admin.client_list()
+        return sum(each["name"] == namespace and "b" in each["flags"] for each in clients)
+
+    return count
 
 
 NewBroker = Callable[..., Awaitable[RedisBroker]]
@@ -302,13 +316,13 @@ async def test_it_goes_on_after_everything_was_deleted(
 
 
 async def test_it_goes_on_after_all_its_connections_were_killed(
-    broker: RedisBroker, admin: Redis, namespace: str
+    broker: RedisBroker, admin: Redis, namespace: str, blocked: Counting
 ) -> None:
     for _ in range(3):
         receive = partial(broker.receive, ["default"], 9, LONG)
         # It may look on a connection that is dead, and be told so: then it asks again.
         receiver = asyncio.create_task(persistently(receive))
-        await broker.depth("nothing")
+        await until(blocked, 1)
         assert await kill(admin, namespace) >= 2  # one for commands, and the one that waits
         message = a_message()
         await persistently(partial(broker.publish, [message]))
@@ -324,6 +338,77 @@ async def test_closing_leaves_no_connection(
     await until(lambda: connections(admin, namespace), [])
     with pytest.raises(Unavailable, match="closed"):
         await broker.receive(["default"], 1, LONG)
+
+
+async def test_closing_ends_although_somebody_keeps_receiving(
+    broker: RedisBroker, blocked: Counting
+) -> None:
+    async def receive_for_ever() -> None:
+        while True:
+            await broker.receive(["default"], 1, LONG)
+
+    receiving = asyncio.create_task(receive_for_ever())
+    await until(blocked, 1)
+    async with asyncio.timeout(LONG):
+        await broker.close()
+        with pytest.raises(Unavailable, match="closed"):
+            await receiving
+
+
+async def test_what_is_under_way_at_the_close_leaves_no_connection(
+    broker: RedisBroker, admin: Redis, namespace: str
+) -> None:
+    publishing = [asyncio.create_task(broker.publish([a_message()])) for _ in range(3)]
+    await asyncio.sleep(0)
+    await broker.close()
+    await asyncio.gather(*publishing, return_exceptions=True)
+    await until(lambda: connections(admin, namespace), [])
+
+
+async def test_few_connections_are_kept_after_many_have_waited(
+    broker: RedisBroker, admin: Redis, namespace: str, blocked: Counting
+) -> None:
+    receivers = [await waiting(broker, ["default"]) for _ in range(50)]
+    await until(blocked, 50)
+    for receiver in receivers:
+        receiver.cancel()
+    await until(blocked, 0)
+    await asyncio.gather(*receivers, return_exceptions=True)
+    await broker.depth("default")
+
+    async def are_few() -> bool:
+        return len(await connections(admin, namespace)) <= 2 * MOST_IDLE
+
+    await until(are_few, True)
+
+
+@pytest.mark.parametrize(
+    "option", ["socket_timeout=0.01", "protocol=3", "decode_responses=true", "client_name=other"]
+)
+async def test_what_an_address_says_of_the_protocol_does_not_matter(
+    option: str, new_broker: NewBroker, redis_url: str, metrics: NotingMetrics, blocked: Counting
+) -> None:
+    broker = await new_broker(f"{redis_url}?{option}")
+    receiver = await waiting(broker, ["default"])
+    await until(blocked, 1)
+    await asyncio.sleep(0.05)  # longer than that limit
+    message = a_message()
+    await broker.publish([message])
+    assert tasks(await soon(receiver)) == [message.task_id]
+    assert metrics.answers == [True]
+
+
+async def test_several_that_lose_their_connections_tell_of_one_loss(
+    new_broker: NewBroker, gate: Gate, gated_url: str, metrics: NotingMetrics, blocked: Counting
+) -> None:
+    broker = await new_broker(gated_url)
+    receivers = [await waiting(broker, ["default"]) for _ in range(4)]
+    await until(blocked, 4)
+    await gate.shut()
+    for receiver in receivers:
+        with pytest.raises(Unavailable):
+            await soon(receiver)
+    assert metrics.answers == [True, False]
 
 
 async def test_a_closed_broker_can_be_opened_again(broker: RedisBroker) -> None:
@@ -391,9 +476,9 @@ async def test_silence_during_a_wait_is_noticed_without_any_other_command(
     gate.hold()
     with pytest.raises(Unavailable, match="the broker"):
         await soon(receiver)
-    await until(lambda: _now(metrics.answers), [True, False])
+    await until(lambda: _now(metrics.answers[:2]), [True, False])
     gate.release()
-    await until(lambda: _now(metrics.answers), [True, False, True])
+    await until(lambda: _now(metrics.answers[-1]), True)
 
 
 async def test_a_connection_on_which_nothing_is_said_is_kept(
@@ -447,11 +532,17 @@ async def test_what_a_receiver_had_taken_that_gave_up_is_there_for_others_at_onc
 
 
 async def test_what_was_handed_over_to_a_receiver_that_gave_up_is_there_for_others_at_once(
-    new_broker: NewBroker, broker: RedisBroker, admin: Redis, keys: Keys, gate: Gate, gated_url: str
+    new_broker: NewBroker,
+    broker: RedisBroker,
+    admin: Redis,
+    blocked: Counting,
+    keys: Keys,
+    gate: Gate,
+    gated_url: str,
 ) -> None:
     hasty = await new_broker(gated_url)
     receiver = await waiting(hasty, ["default"])
-    await until(lambda: blocked(admin), 1)
+    await until(blocked, 1)
     gate.hold()
     messages = [a_message() for _ in range(3)]
     await broker.publish(messages)
@@ -465,13 +556,13 @@ async def test_what_was_handed_over_to_a_receiver_that_gave_up_is_there_for_othe
 
 
 async def test_a_receiver_that_gives_up_does_not_keep_the_server_waiting(
-    broker: RedisBroker, admin: Redis, monkeypatch: pytest.MonkeyPatch
+    broker: RedisBroker, blocked: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cueline.infrastructure.redis.broker.LONGEST_WAIT", LONG)
     receiver = await waiting(broker, ["default"])
-    await until(lambda: blocked(admin), 1)
+    await until(blocked, 1)
     receiver.cancel()
-    await until(lambda: blocked(admin), 0)
+    await until(blocked, 0)
 
 
 async def test_whoever_may_not_know_its_own_number_waits_all_the_same(
@@ -503,11 +594,35 @@ async def test_whoever_may_not_know_its_own_number_waits_all_the_same(
 # --- what is handed over to who waits -------------------------------------------------------------
 
 
+async def test_of_what_is_published_at_once_the_most_urgent_is_handed_over_first(
+    broker: RedisBroker, other: RedisBroker, blocked: Counting
+) -> None:
+    receiver = await waiting(broker, ["default"])
+    await until(blocked, 1)
+    low, critical = (a_message(priority=each) for each in (Priority.LOW, Priority.CRITICAL))
+    await other.publish([low, critical])
+    assert tasks(await soon(receiver)) == [critical.task_id]
+    assert tasks(await other.receive(["default"], 9, 0)) == [low.task_id]
+
+
+async def test_a_wiped_broker_has_forgotten_what_it_was_handed(
+    broker: RedisBroker, other: RedisBroker, blocked: Counting, clock: FakeClock
+) -> None:
+    receiver = await waiting(broker, ["default"])
+    await until(blocked, 1)
+    await other.publish([a_message()])
+    await soon(receiver)
+    await broker.wipe()
+    clock.advance(REDELIVERY + 1)
+    assert await other.depth("default") == 0
+    assert await other.receive(["default"], 9, 0) == []
+
+
 async def test_of_several_that_wait_one_is_handed_what_comes(
-    broker: RedisBroker, other: RedisBroker, admin: Redis
+    broker: RedisBroker, other: RedisBroker, blocked: Counting
 ) -> None:
     receivers = [await waiting(each, ["default"]) for each in (broker, other)]
-    await until(lambda: blocked(admin), 2)
+    await until(blocked, 2)
     messages = [a_message() for _ in range(5)]
     await broker.publish(messages)
     done, [left] = await asyncio.wait(receivers, return_when=asyncio.FIRST_COMPLETED)
@@ -515,11 +630,19 @@ async def test_of_several_that_wait_one_is_handed_what_comes(
     left.cancel()
 
 
-async def test_what_is_acknowledged_at_once_was_never_noted(
-    broker: RedisBroker, other: RedisBroker, admin: Redis, keys: Keys, clock: FakeClock
+async def test_what_is_acknowledged_in_time_was_never_noted(
+    new_broker: NewBroker,
+    other: RedisBroker,
+    admin: Redis,
+    blocked: Counting,
+    keys: Keys,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("cueline.infrastructure.redis.broker.NOTED_AFTER", LONG)
+    broker = await new_broker()
     receiver = await waiting(broker, ["default"])
-    await until(lambda: blocked(admin), 1)
+    await until(blocked, 1)
     await broker.publish([a_message()])
     received = await soon(receiver)
     assert await admin.zcard(keys.taken("default")) == 0
@@ -530,10 +653,15 @@ async def test_what_is_acknowledged_at_once_was_never_noted(
 
 
 async def test_what_is_not_acknowledged_for_a_moment_is_noted_and_comes_again(
-    broker: RedisBroker, other: RedisBroker, admin: Redis, keys: Keys, clock: FakeClock
+    broker: RedisBroker,
+    other: RedisBroker,
+    admin: Redis,
+    blocked: Counting,
+    keys: Keys,
+    clock: FakeClock,
 ) -> None:
     receiver = await waiting(broker, ["default"])
-    await until(lambda: blocked(admin), 1)
+    await until(blocked, 1)
     message = a_message()
     await broker.publish([message])
     await soon(receiver)
@@ -544,10 +672,10 @@ async def test_what_is_not_acknowledged_for_a_moment_is_noted_and_comes_again(
 
 
 async def test_who_closes_leaves_to_others_what_it_was_handed(
-    broker: RedisBroker, other: RedisBroker, admin: Redis, clock: FakeClock
+    broker: RedisBroker, other: RedisBroker, blocked: Counting, clock: FakeClock
 ) -> None:
     receiver = await waiting(broker, ["default"])
-    await until(lambda: blocked(admin), 1)
+    await until(blocked, 1)
     message = a_message()
     await other.publish([message])
     await soon(receiver)
@@ -705,11 +833,6 @@ async def persistently(operation: Callable[[], Awaitable[Any]]) -> Any:
                 return await operation()
             except Unavailable:
                 await asyncio.sleep(0.01)
-
-
-async def blocked(admin: Redis) -> int:
-    """How many wait at the server."""
-    return int((await admin.info("clients"))["blocked_clients"])
 
 
 async def until(ask: Callable[[], Awaitable[Any]], answer: object) -> None:

@@ -196,8 +196,8 @@ class RunRepository(Protocol):
     async def of_claimed(self, tasks: Collection[Task]) -> list[Run]:
         """The runs of those of these tasks that are all that is under way of their run.
 
-        The tasks were claimed in this unit of work, and the runs came along: nothing more is asked
-        for. They may have been read a little before the claim.
+        The tasks were claimed in this unit of work, and the runs came along as far as they could:
+        nothing more is asked for. They may have been read a little before the claim.
         """
         ...
 

@@ -47,9 +47,10 @@ NOTED_AFTER = 0.02
 class RedisBroker(Broker):
     """Hints in sorted sets: what waits, by age; what is taken, by when it is due again.
 
-    Every operation is one round trip, however many messages there are. A hint is in a set once:
-    publishing it again while it waits changes nothing. A receiver that finds nothing waits at the
-    server, which hands it what comes; about every second it looks for what is due again.
+    Publishing, looking and acknowledging are a round trip, however many messages there are. A hint
+    is in a set once: publishing it again while it waits changes nothing. A receiver that finds
+    nothing waits at the server, which hands it what comes; about every second it looks for what is
+    due again. What a process was just handed others do not count for a moment (`NOTED_AFTER`).
     """
 
     capabilities = BrokerCapabilities(Reach.NETWORK, outlives_server=False)
@@ -94,9 +95,11 @@ class RedisBroker(Broker):
         hints: dict[tuple[str, Priority], list[bytes]] = {}
         for message in messages:
             hints.setdefault((message.queue, message.priority), []).append(encode(message))
-        keys = [self._keys.ages, *(self._keys.waiting(*place) for place in hints)]
+        keys = [self._keys.ages]
         arguments: list[bytes | int] = []
-        for some in hints.values():
+        # The first that comes to one who waits is handed over: the most urgent.
+        for place, some in sorted(hints.items(), key=lambda item: item[0][1]):
+            keys.append(self._keys.waiting(*place))
             arguments += [len(some), *some]
         await self._ask(
             partial(self._scripts.publish, keys=keys, arguments=arguments),
@@ -104,6 +107,8 @@ class RedisBroker(Broker):
         )
 
     async def receive(self, queues: Sequence[str], limit: int, wait: float) -> list[Delivery]:
+        if self._closed:
+            raise Unavailable("the broker", "it is closed")
         if not queues or limit <= 0:
             return []
         wanted = list(dict.fromkeys(queues))
@@ -112,7 +117,7 @@ class RedisBroker(Broker):
         while True:
             taken = await self._for_receiver(self._take(wanted, limit))
             left = deadline - loop.time()
-            if taken or left <= 0:
+            if taken or left <= 0 or self._closed:
                 return taken
             handed = await self._wait(wanted, limit, min(left, LONGEST_WAIT))
             if handed or self._closed:
@@ -134,7 +139,7 @@ class RedisBroker(Broker):
         return depths
 
     async def wipe(self) -> None:
-        self._handed.forget()
+        await self._handed.note_all()
         cursor = b"0"
         while True:
             [[cursor, keys]] = await self._server.tell(

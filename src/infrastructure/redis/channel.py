@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from cueline.application.ports.capabilities import Reach
 from cueline.infrastructure.events.channel import Channel
 from cueline.infrastructure.redis.listener import Listener
-from cueline.infrastructure.redis.server import Server
+from cueline.infrastructure.redis.server import CONNECT_TIMEOUT, Server
 
 
 class RedisChannel(Channel):
@@ -25,8 +26,12 @@ class RedisChannel(Channel):
 
     async def open(self, receive: Callable[[bytes], None]) -> None:
         await self._server.open()
-        self._listener = Listener(self._server, self._topic, receive)
+        listening = asyncio.Event()
+        self._listener = Listener(self._server, self._topic, receive, listening.set)
         self._listener.open()
+        if self._server.is_answering:  # who says that it listens should do so
+            with suppress(TimeoutError):
+                await asyncio.wait_for(listening.wait(), CONNECT_TIMEOUT)
 
     async def close(self) -> None:
         if self._listener is not None:

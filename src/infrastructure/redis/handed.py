@@ -11,9 +11,9 @@ from cueline.application.ports.broker import Delivery
 class Handed:
     """Deliveries that the server knows nothing of.
 
-    Those that are not acknowledged within `seconds` are noted at the server, which then has them
-    come again. Most are acknowledged before, and cost it nothing more; so what is lost with this
-    process is what it was handed in its last moment.
+    Those that are not acknowledged within `seconds`, or sooner, are noted at the server, which then
+    has them come again. Most are acknowledged before, and cost it nothing more; so what is lost
+    with this process is what it was handed in its last moment.
     """
 
     def __init__(
@@ -43,10 +43,6 @@ class Handed:
         """Note all that the server does not know of."""
         self._begin_to_note()
         await self._noted()
-
-    def forget(self) -> None:
-        """Drop all that the server does not know of."""
-        self._unknown.clear()
 
     def _begin_to_note(self) -> None:
         if self._alarm is not None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 from redis.asyncio import Connection, ConnectionPool
 from redis.exceptions import RedisError, ResponseError
 
 Command: TypeAlias = Sequence[str | bytes | int | float]
+
+MOST_IDLE = 16
+"""How many connections are kept while nobody uses them."""
 
 
 class Line:
@@ -55,7 +58,8 @@ class Line:
 
     async def close(self) -> None:
         """Disconnect. Closing twice is closing once."""
-        await self._connection.disconnect(nowait=True)
+        with suppress(RedisError, OSError):
+            await self._connection.disconnect(nowait=True)
 
     @property
     def is_open(self) -> bool:
@@ -71,38 +75,41 @@ class Line:
 
 
 class Lines:
-    """Up to so many connections. The one used last is taken first."""
+    """Up to so many connections. The one used last is taken first; few are kept."""
 
     def __init__(self, pool: ConnectionPool, most: int) -> None:
         self._pool = pool  # knows how to make a connection
         self._permits = asyncio.Semaphore(most)
         self._idle: list[Line] = []
+        self._closings = 0
 
-    async def take(self) -> Line:
-        """A connection, to be given back."""
-        await self._permits.acquire()
-        try:
-            while self._idle:
-                line = self._idle.pop()
-                if await line.is_quiet():
-                    return line
-                await line.close()
-            line = Line(self._pool.make_connection())  # type: ignore[no-untyped-call]
-            await line.open()
-            return line
-        except BaseException:
-            self._permits.release()
-            raise
-
-    def give_back(self, line: Line) -> None:
-        """Return a connection."""
-        self._permits.release()
-        if line.is_open:
-            self._idle.append(line)
+    @asynccontextmanager
+    async def line(self) -> AsyncIterator[Line]:
+        """A connection for a while."""
+        async with self._permits:
+            closings = self._closings
+            line = await self._take()
+            try:
+                yield line
+            finally:
+                if line.is_open and closings == self._closings and len(self._idle) < MOST_IDLE:
+                    self._idle.append(line)
+                else:
+                    await line.close()
 
     async def close(self) -> None:
-        """Close those that are idle."""
+        """Close those that are idle, and the others as soon as they are."""
+        self._closings += 1
         idle, self._idle = self._idle, []
         for line in idle:
-            with suppress(RedisError, OSError):
-                await line.close()
+            await line.close()
+
+    async def _take(self) -> Line:
+        while self._idle:
+            line = self._idle.pop()
+            if await line.is_quiet():
+                return line
+            await line.close()
+        line = Line(self._pool.make_connection())  # type: ignore[no-untyped-call]
+        await line.open()
+        return line

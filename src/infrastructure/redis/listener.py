@@ -11,7 +11,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from cueline.infrastructure.redis.server import Server, end, is_trouble
+from cueline.infrastructure.redis.server import COMMAND_TIMEOUT, Server, end, is_trouble
 from cueline.infrastructure.retrying import retrying
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,8 @@ class Listener:
             with attempt:
                 await self._server.answering()
                 try:
-                    await connection.subscribe(self._topic)
+                    async with asyncio.timeout(COMMAND_TIMEOUT):
+                        await connection.subscribe(self._topic)
                 except (RedisError, OSError) as error:
                     self._server.lost(error)
                     raise
@@ -82,7 +83,8 @@ class Listener:
             if message is None:
                 if tried:
                     raise RedisTimeoutError(f"nothing was heard for {2 * SILENCE:g} s")
-                await connection.ping()
+                async with asyncio.timeout(COMMAND_TIMEOUT):
+                    await connection.ping()
             elif message["type"] == "subscribe":
                 self._began()
             elif message["type"] == "message":

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.client import PubSub
+from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
@@ -24,13 +25,27 @@ Answer = TypeVar("Answer")
 
 CONNECT_TIMEOUT = 2.0
 COMMAND_TIMEOUT = 3.0
-"""How long a server may take to answer a command before it counts as away, in seconds."""
+"""How long a server may take to answer a command before it counts as away, in seconds.
+
+Waiting for one of the `MOST_CONNECTIONS` is in it.
+"""
 
 MOST_CONNECTIONS = 16
 """Of one adapter. Commands take them in turns, each for a round trip."""
 
 MOST_BLOCKED = 10_000
 """Connections of one adapter on which something waits: one for each that does."""
+
+_USUAL: Mapping[str, Any] = {"socket_connect_timeout": CONNECT_TIMEOUT, "socket_keepalive": True}
+_NEEDED: Mapping[str, Any] = {
+    "protocol": 2,
+    "decode_responses": False,
+    "socket_timeout": None,
+    "retry": Retry(NoBackoff(), 0),
+}
+"""Whatever an address says. Commands are timed here: the library's limit makes a task of each on
+Python 3.11. And it does not try again, as who waits here could work instead.
+"""
 
 
 class Server:
@@ -47,17 +62,7 @@ class Server:
     ) -> None:
         self._role = role
         self._noted = noted
-        # None of the library's retries: who waits here could work instead. Nor its timeouts: on
-        # Python 3.11 each costs a task, which can swallow a cancellation.
-        pool = ConnectionPool.from_url(
-            url,
-            client_name=name,
-            protocol=2,
-            socket_connect_timeout=CONNECT_TIMEOUT,
-            socket_timeout=None,
-            socket_keepalive=True,
-            retry=Retry(NoBackoff(), 0),
-        )
+        pool = ConnectionPool(**{**_USUAL, **parse_url(url), **_NEEDED, "client_name": name})
         self._redis = Redis(connection_pool=pool)  # for listening
         self._commands = Lines(pool, MOST_CONNECTIONS)
         self._blocked = Lines(pool, MOST_BLOCKED)
@@ -65,6 +70,7 @@ class Server:
         self._known = asyncio.Event()
         self._away_because = "it is not open"
         self._return: asyncio.Task[None] | None = None
+        self._returns = 0
 
     async def open(self) -> None:
         """Connect; return once it is known whether the server answers, or soon anyway."""
@@ -102,21 +108,24 @@ class Server:
     ) -> Answer:
         if not self._answering.is_set():
             raise Unavailable(self._role, self._away_because)
+        returns = self._returns
         try:
-            async with asyncio.timeout(seconds):
-                line = await lines.take()
-                try:
-                    return await command(line)
-                finally:
-                    lines.give_back(line)
+            async with asyncio.timeout(seconds), lines.line() as line:
+                return await command(line)
         except (RedisError, OSError) as error:
-            if not isinstance(error, ResponseError) or isinstance(error, ReadOnlyError):
+            is_away = not isinstance(error, ResponseError) or isinstance(error, ReadOnlyError)
+            if is_away and returns == self._returns:  # else it tells of what is over
                 self.lost(error)
             raise Unavailable(self._role, _why(error)) from error
 
     def pubsub(self) -> PubSub:
         """A connection for listening, not open yet."""
         return self._redis.pubsub()
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether the server answers, as far as is known."""
+        return self._answering.is_set()
 
     async def answering(self) -> None:
         """Return as soon as the server answers."""
@@ -144,15 +153,13 @@ class Server:
                     # Connections that have idled since may lead nowhere any more.
                     await self._disconnect()
                     async with asyncio.timeout(COMMAND_TIMEOUT):
-                        line = await self._commands.take()
-                        try:
+                        async with self._commands.line() as line:
                             await line.ask(("PING",))
-                        finally:
-                            self._commands.give_back(line)
                 except (RedisError, OSError) as error:
                     self._note_away(error)
                     raise
         log.info("%s answers (Redis)", self._role)
+        self._returns += 1
         self._known.set()
         self._answering.set()
         self._noted(True)
@@ -183,7 +190,7 @@ def is_spoilt(error: ResponseError) -> bool:
 
 async def end(task: asyncio.Task[None]) -> None:
     """Cancel a task and wait for its end."""
-    # On Python 3.11 the `asyncio.wait_for` in redis-py can swallow a cancellation: insist.
+    # On Python 3.11 a time limit that is over in the same turn can swallow a cancellation: insist.
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=0.1)

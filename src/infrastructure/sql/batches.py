@@ -137,6 +137,8 @@ class Batch(ABC):
         agree in.
         """
         columns = list(zip(*rows, strict=True))
+        if len(columns) != len(self.names):
+            raise ValueError(f"rows of {len(columns)} values, not of {len(self.names)}")
         alike: Places = self._all if len(rows) == 1 else frozenset()
         if len(rows) > 1 and not in_few_forms:
             alike = frozenset(place for place in self._all if _are_alike(columns[place]))

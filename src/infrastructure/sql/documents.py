@@ -51,6 +51,10 @@ class Documents:
             await self._session.write_many(_ADD, rows)
         return digests
 
+    def at_hand(self, digest: str) -> Workflow | None:
+        """The definition with this digest, if it was read before. It is not to be changed."""
+        return self._known.get(digest)
+
     async def shared(self, digests: Collection[str]) -> dict[str, Workflow]:
         """The definitions with these digests, for runs: read once and not to be changed."""
         unknown = [digest for digest in digests if digest not in self._known]

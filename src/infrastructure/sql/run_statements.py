@@ -42,7 +42,9 @@ OF_LONE_STEP = (
 )
 """To be read with tasks: the row of `WITH_STEPS` of the run of which it is all that is under way.
 
-Of a run with many tasks under way it would come along with each of them.
+Of a run with many tasks under way it would come along with each of them. (Among what an UPDATE
+returns SQLAlchemy names columns for SQLite without their tables: `run_id` is the task's as long as
+`runs` has none.)
 """
 
 BY_IDS = Query(WITH_STEPS.where(among(runs.c.id)))

@@ -69,15 +69,6 @@ async def test_an_acknowledgement_waits_until_what_is_being_noted_is_noted() -> 
     assert noting.noted == [delivery]
 
 
-async def test_what_is_forgotten_is_not_noted() -> None:
-    noting = Noting()
-    handed = Handed(noting, LONG)
-    handed.add([a_delivery()])
-    handed.forget()
-    await handed.note_all()
-    assert noting.noted == []
-
-
 async def test_what_comes_after_a_note_is_noted_in_its_turn() -> None:
     noting = Noting()
     handed = Handed(noting, 0.0)
