@@ -37,7 +37,7 @@ AT_LEAST = {
     ("commit", "SubmitTasks.write"),
     ("commit", "StartRuns._start"),
     ("commit", "DispatchTasks._take > DueTasks.take"),
-    ("commit", "ClaimTasks._hinted"),
+    ("commit", "ClaimTasks._commit"),
     ("commit", "SettleTasks._settle"),
     ("commit", "RecordLogs"),
     ("commit", "KeepWorkers.register"),

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from tests.integration.failpoints.points import Failpoint, When
 from tests.integration.failpoints.world import Life, World
 
-LOSS = Failpoint("commit", "ClaimTasks._hinted", "task running", When.AFTER)
+LOSS = Failpoint("commit", "ClaimTasks._commit", "task running", When.AFTER)
 """Death at this point leaves tasks behind that are running under a dead worker."""
 
 TRIES = 5
