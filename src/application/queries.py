@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from cueline.application.explain import Circumstances, explain
 from cueline.application.link import BrokerLink
 from cueline.application.ports.events import EventBus
+from cueline.application.ports.journal import LogEntry
 from cueline.application.ports.metrics import Exposition, Metrics
-from cueline.application.ports.persistence import LogEntry, Store
+from cueline.application.ports.persistence import Store
 from cueline.application.ports.questions import Page, RunFilter, TaskFilter
 from cueline.application.ports.runtime import Clock
 from cueline.domain.attempt import Attempt

@@ -14,7 +14,8 @@ from datetime import datetime
 from cueline.application.advancing import RunAdvancer, RunReport, Taker
 from cueline.application.changes import Announcer, Changes
 from cueline.application.outcomes import Outcome, Succeeded
-from cueline.application.ports.persistence import LogEntry, Store, UnitOfWork
+from cueline.application.ports.journal import LogEntry
+from cueline.application.ports.persistence import Store, UnitOfWork
 from cueline.application.ports.runtime import Chance, Clock
 from cueline.application.recent_runs import RecentRuns
 from cueline.domain.errors import Outdated

@@ -9,7 +9,8 @@ from datetime import timedelta
 
 from cueline.application.changes import Announcer, Changes
 from cueline.application.dispatch import Outlet
-from cueline.application.ports.persistence import LogEntry, Store
+from cueline.application.ports.journal import LogEntry
+from cueline.application.ports.persistence import Store
 from cueline.application.ports.runtime import Clock, IdGenerator
 from cueline.domain.errors import WorkerEvicted
 from cueline.domain.events import Event, Subject

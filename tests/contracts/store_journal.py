@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from cueline.application.ports.persistence import LogEntry, Store
+from cueline.application.ports.journal import LogEntry
+from cueline.application.ports.persistence import Store
 from cueline.domain.attempt import Attempt, AttemptOutcome
 from cueline.domain.definition import TaskDefinition
 from cueline.domain.failure import Failure

@@ -9,7 +9,8 @@ from functools import partial
 
 import pytest
 
-from cueline.application.ports.persistence import LogEntry, Store, UnitOfWork
+from cueline.application.ports.journal import LogEntry
+from cueline.application.ports.persistence import Store, UnitOfWork
 from cueline.domain.errors import Outdated
 from cueline.domain.queue import Queue
 from cueline.domain.task import Task

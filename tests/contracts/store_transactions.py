@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from cueline.application.ports.persistence import LogEntry, Store, UnitOfWork
+from cueline.application.ports.journal import LogEntry
+from cueline.application.ports.persistence import Store, UnitOfWork
 from cueline.application.ports.questions import Page, TaskFilter
 from cueline.domain.attempt import Attempt, AttemptOutcome
 from cueline.domain.definition import TaskDefinition

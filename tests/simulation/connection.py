@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
 from cueline.application.ports.capabilities import Reach, StoreCapabilities
+from cueline.application.ports.journal import JournalRepository
 from cueline.application.ports.persistence import (
     DefinitionRepository,
-    JournalRepository,
     QueueRepository,
     RunRepository,
     Store,

@@ -9,12 +9,12 @@ Errors, everywhere: `Unavailable` when the store does not answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
 from typing import ClassVar, Protocol, Self
 
 from cueline.application.ports.capabilities import StoreCapabilities
+from cueline.application.ports.journal import JournalRepository
 from cueline.application.ports.questions import (
     ANY_TIME,
     Claimant,
@@ -25,28 +25,14 @@ from cueline.application.ports.questions import (
     Taken,
     TaskFilter,
 )
-from cueline.domain.attempt import Attempt
 from cueline.domain.definition import TaskDefinition
 from cueline.domain.events import Event
 from cueline.domain.identifiers import RunId, TaskId, WorkerId
-from cueline.domain.json import Json
 from cueline.domain.queue import Queue
 from cueline.domain.task import Priority, Task
 from cueline.domain.worker import Worker
 from cueline.domain.workflow.definition import Workflow
 from cueline.domain.workflow.run import Run
-
-
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """A line that a handler logged, or a step of progress that it reported (level `progress`)."""
-
-    task_id: TaskId
-    attempt: int
-    at: datetime
-    level: str
-    message: str
-    fields: Mapping[str, Json] = field(default_factory=dict)
 
 
 class TaskRepository(Protocol):
@@ -290,30 +276,6 @@ class WorkerRepository(Protocol):
 
     async def search(self, limit: int) -> list[Worker]:
         """The workers, live ones first, then the most recently started."""
-        ...
-
-
-class JournalRepository(Protocol):
-    """What is remembered of tasks beyond their state: ended attempts, log lines, progress."""
-
-    async def add_attempts(self, attempts: Sequence[Attempt]) -> None:
-        """Append attempts that ended without success."""
-        ...
-
-    async def attempts(self, task_id: TaskId) -> list[Attempt]:
-        """The recorded attempts of a task, in order."""
-        ...
-
-    async def add_logs(self, entries: Sequence[LogEntry]) -> None:
-        """Append log lines and progress."""
-        ...
-
-    async def logs(self, task_id: TaskId, after: int, limit: int) -> list[tuple[int, LogEntry]]:
-        """Log lines of a task with their position, those beyond `after`, in order."""
-        ...
-
-    async def progress(self, task_ids: Collection[TaskId]) -> dict[TaskId, LogEntry]:
-        """The latest progress of each task that has reported any."""
         ...
 
 

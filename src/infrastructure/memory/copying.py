@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.domain.attempt import Attempt
 from cueline.domain.copying import changed
 from cueline.domain.definition import TaskDefinition

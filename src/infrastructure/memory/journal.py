@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from itertools import islice
 
-from cueline.application.ports.persistence import JournalRepository, LogEntry
+from cueline.application.ports.journal import JournalRepository, LogEntry
 from cueline.domain.attempt import Attempt
 from cueline.domain.identifiers import TaskId
 from cueline.infrastructure.memory.copying import copy_of_attempt, copy_of_log

@@ -6,7 +6,7 @@ from enum import Enum, auto
 from itertools import count
 from typing import Any
 
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.domain.attempt import Attempt
 from cueline.domain.definition import TaskDefinition
 from cueline.domain.events import Event

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import func, select
 
-from cueline.application.ports.persistence import JournalRepository, LogEntry
+from cueline.application.ports.journal import JournalRepository, LogEntry
 from cueline.domain.attempt import Attempt, AttemptOutcome
 from cueline.domain.identifiers import TaskId, WorkerId
 from cueline.infrastructure.sql import rows

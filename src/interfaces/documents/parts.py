@@ -8,7 +8,7 @@ from typing import Annotated, Literal, cast
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.domain.failure import Failure
 from cueline.domain.retry import RetryPolicy
 from cueline.domain.workflow.document import retry_document

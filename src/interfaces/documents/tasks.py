@@ -7,7 +7,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.application.queries import TaskDetail
 from cueline.domain.attempt import Attempt
 from cueline.interfaces.documents.parts import (

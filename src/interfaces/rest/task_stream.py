@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from cueline.application.application import Application
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.application.queries import TaskDetail
 from cueline.domain.errors import InvalidInput, NotFound, Problem, Unavailable
 from cueline.domain.events import Event

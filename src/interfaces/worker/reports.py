@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Collection, Sequence
 
 from cueline.application.context import Report
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.application.ports.runtime import Clock
 from cueline.application.workers import RecordLogs
 from cueline.domain.errors import Unavailable

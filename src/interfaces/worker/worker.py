@@ -15,7 +15,7 @@ from cueline.application.application import Application
 from cueline.application.context import Context
 from cueline.application.intake import Hints
 from cueline.application.outcomes import Failed, Outcome, Released
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.domain.errors import Unavailable, WorkerEvicted
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import TaskId

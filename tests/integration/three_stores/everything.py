@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from cueline.application.ports.persistence import LogEntry, UnitOfWork
+from cueline.application.ports.journal import LogEntry
+from cueline.application.ports.persistence import UnitOfWork
 from cueline.application.ports.questions import Page, RunFilter, TaskFilter
 from cueline.domain.task import Task
 from cueline.domain.worker import Worker

@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from cueline.application.ports.persistence import LogEntry, UnitOfWork
+from cueline.application.ports.journal import LogEntry
+from cueline.application.ports.persistence import UnitOfWork
 from cueline.domain.attempt import Attempt, AttemptOutcome
 from cueline.domain.identifiers import TaskId
 from tests.integration.three_stores import drawing as some

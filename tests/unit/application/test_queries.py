@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.application.ports.questions import Page, RunFilter, TaskFilter
 from cueline.domain.attempt import AttemptOutcome
 from cueline.domain.errors import NotFound, Unavailable

@@ -8,7 +8,7 @@ import pytest
 
 from cueline.application.context import Snooze
 from cueline.application.outcomes import Cancelled, Failed, Released, Snoozed, Succeeded
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.domain.attempt import AttemptOutcome
 from cueline.domain.errors import IllegalTransition, PermanentError
 from cueline.domain.failure import Failure

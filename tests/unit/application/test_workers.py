@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from cueline.application.outcomes import Released, Succeeded
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.application.tasks import Submission
 from cueline.domain.attempt import AttemptOutcome
 from cueline.domain.errors import WorkerEvicted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.application.queries import TaskDetail
 from cueline.domain.attempt import Attempt, AttemptOutcome
 from cueline.domain.duration import duration_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from cueline.application.application import Application
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.domain.identifiers import TaskId
 from cueline.interfaces.cli.screen import Screen
 from cueline.interfaces.cli.views.tasks import log_text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.domain.json import Json
 from cueline.domain.task import Task
 from cueline.domain.workflow.compensation import Compensation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.domain.identifiers import Purpose, step_task_id
 from cueline.domain.json import Json
 from tests.doubles import NOW

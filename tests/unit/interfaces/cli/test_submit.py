@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.application.ports.questions import Page, TaskFilter
 from cueline.domain.failure import Failure
 from cueline.domain.json import Json

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.domain.failure import Failure
 from cueline.domain.identifiers import Purpose, WorkerId, step_task_id
 from cueline.domain.json import Json

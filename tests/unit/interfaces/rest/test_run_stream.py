@@ -4,7 +4,7 @@ import asyncio
 
 from fastapi import FastAPI
 
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.domain.errors import NotFound, PermanentError, Unavailable
 from cueline.domain.json import Json
 from cueline.domain.task import Task

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.domain.errors import PermanentError
 from cueline.domain.identifiers import RunId
 from cueline.domain.json import Json

@@ -4,7 +4,7 @@ import pytest
 from fastapi import FastAPI
 
 from cueline.application.outcomes import Succeeded
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.domain.errors import PermanentError
 from cueline.domain.json import Json
 from cueline.domain.task import Task

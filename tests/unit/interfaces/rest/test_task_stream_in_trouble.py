@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from cueline.application.outcomes import Succeeded
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.domain.errors import NotFound, Unavailable
 from cueline.domain.events import Event, Subject
 from cueline.domain.json import Json

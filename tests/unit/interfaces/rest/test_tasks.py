@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.domain.errors import PermanentError
 from cueline.domain.json import Json
 from cueline.domain.task import Task

@@ -11,7 +11,7 @@ import pytest
 from cueline.application.claiming import ClaimTasks
 from cueline.application.context import Context
 from cueline.application.outcomes import Outcome
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.application.settle import Settled, SettleTasks
 from cueline.application.workers import Heartbeat
 from cueline.domain.errors import Unavailable

@@ -14,7 +14,7 @@ import pytest
 from cueline.application.context import Context, Snooze
 from cueline.application.outcomes import Outcome, Succeeded
 from cueline.application.ports.broker import Message
-from cueline.application.ports.persistence import LogEntry
+from cueline.application.ports.journal import LogEntry
 from cueline.application.settle import Settled, SettleTasks
 from cueline.application.tasks import Submission
 from cueline.application.workers import Heartbeat, RecordLogs
