@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
-Copier: TypeAlias = Callable[[object], object]
+Copier: TypeAlias = Callable[[Any], Any]
 Setter: TypeAlias = Callable[[object, object], None]
 
 
@@ -19,7 +19,7 @@ def changed(original: T, /, **changes: object) -> T:
     `replace` spends more on looking at the class than on the copy.
     """
     copied, setters = _access(type(original))  # type: ignore[arg-type]  # a class can be hashed
-    copy: T = copied(original)  # type: ignore[assignment]
+    copy: T = copied(original)
     for name, value in changes.items():
         setters[name](copy, value)
     return copy
@@ -38,6 +38,7 @@ def _access(kind: Hashable) -> tuple[Copier, Mapping[str, Setter]]:
         " return copy",
     ]
     scope: dict[str, Any] = {f"set_{name}": setter for name, setter in setters.items()}
-    exec("\n".join(lines), {**scope, "new": object.__new__, "kind": kind}, scope)  # noqa: S102  # only the names of fields are in it
+    scope |= {"new": object.__new__, "kind": kind}
+    exec("\n".join(lines), scope)  # noqa: S102  # of what is given only names of fields are in it
     copied: Copier = scope["copied"]
     return copied, setters

@@ -597,21 +597,15 @@ async def test_whoever_may_not_know_its_own_number_waits_all_the_same(
 async def test_of_what_is_published_at_once_the_most_urgent_is_handed_over_first(
     broker: RedisBroker, other: RedisBroker, blocked: Counting
 ) -> None:
-    receiver = await waiting(broker, ["default"])
-    await until(blocked, 1)
     low, critical = (a_message(priority=each) for each in (Priority.LOW, Priority.CRITICAL))
-    await other.publish([low, critical])
-    assert tasks(await soon(receiver)) == [critical.task_id]
+    assert tasks(await handed_over(broker, [low, critical], other, blocked)) == [critical.task_id]
     assert tasks(await other.receive(["default"], 9, 0)) == [low.task_id]
 
 
 async def test_a_wiped_broker_has_forgotten_what_it_was_handed(
     broker: RedisBroker, other: RedisBroker, blocked: Counting, clock: FakeClock
 ) -> None:
-    receiver = await waiting(broker, ["default"])
-    await until(blocked, 1)
-    await other.publish([a_message()])
-    await soon(receiver)
+    await handed_over(broker, [a_message()], other, blocked)
     await broker.wipe()
     clock.advance(REDELIVERY + 1)
     assert await other.depth("default") == 0
@@ -641,10 +635,7 @@ async def test_what_is_acknowledged_in_time_was_never_noted(
 ) -> None:
     monkeypatch.setattr("cueline.infrastructure.redis.broker.NOTED_AFTER", LONG)
     broker = await new_broker()
-    receiver = await waiting(broker, ["default"])
-    await until(blocked, 1)
-    await broker.publish([a_message()])
-    received = await soon(receiver)
+    received = await handed_over(broker, [a_message()], other, blocked)
     assert await admin.zcard(keys.taken("default")) == 0
     await broker.acknowledge(received)
     assert await broker.depth("default") == 0
@@ -660,11 +651,8 @@ async def test_what_is_not_acknowledged_for_a_moment_is_noted_and_comes_again(
     keys: Keys,
     clock: FakeClock,
 ) -> None:
-    receiver = await waiting(broker, ["default"])
-    await until(blocked, 1)
     message = a_message()
-    await broker.publish([message])
-    await soon(receiver)
+    await handed_over(broker, [message], other, blocked)
     await until(lambda: admin.zcard(keys.taken("default")), 1)
     assert await other.receive(["default"], 9, 0) == []
     clock.advance(REDELIVERY + 1)
@@ -674,11 +662,8 @@ async def test_what_is_not_acknowledged_for_a_moment_is_noted_and_comes_again(
 async def test_who_closes_leaves_to_others_what_it_was_handed(
     broker: RedisBroker, other: RedisBroker, blocked: Counting, clock: FakeClock
 ) -> None:
-    receiver = await waiting(broker, ["default"])
-    await until(blocked, 1)
     message = a_message()
-    await other.publish([message])
-    await soon(receiver)
+    await handed_over(broker, [message], other, blocked)
     await broker.close()
     clock.advance(REDELIVERY + 1)
     assert tasks(await other.receive(["default"], 9, 0)) == [message.task_id]
@@ -833,6 +818,16 @@ async def persistently(operation: Callable[[], Awaitable[Any]]) -> Any:
                 return await operation()
             except Unavailable:
                 await asyncio.sleep(0.01)
+
+
+async def handed_over(
+    broker: RedisBroker, messages: Sequence[Message], publisher: RedisBroker, blocked: Counting
+) -> list[Delivery]:
+    """What a broker is handed that waits while another publishes messages."""
+    receiver = await waiting(broker, ["default"])
+    await until(blocked, 1)
+    await publisher.publish(messages)
+    return await soon(receiver)
 
 
 async def until(ask: Callable[[], Awaitable[Any]], answer: object) -> None:

@@ -7,7 +7,7 @@ five times as fast, and PostgreSQL is no slower (ADR 24).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ARRAY, ColumnElement, Text, bindparam, func, literal_column
 
@@ -22,8 +22,8 @@ _NOTHING: ColumnElement[str] = literal_column(r"E'\x1e'")
 def string_of(column: Sequence[str | None]) -> str | None:
     """Texts as one; None if that would be misunderstood."""
     try:
-        string, nothings = SEPARATOR.join(column), 0  # type: ignore[arg-type]
-    except TypeError:
+        string, nothings = SEPARATOR.join(cast("Sequence[str]", column)), 0
+    except TypeError:  # to look for None beforehand would cost as much as joining
         nothings = column.count(None)
         string = SEPARATOR.join([NOTHING if text is None else text for text in column])
     separators = len(column) - 1
