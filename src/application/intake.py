@@ -28,11 +28,16 @@ SHORTEST_NAP = 0.1
 LONGEST_NAP = 1.0
 """How long it rests at most: other processes submit too, and their bell is not heard here."""
 
-EMPTY_FOR = 0.01
-"""How long a broker that was found empty is left alone during a backlog, in seconds."""
-
 HEARD_SHARE = 4
-"""A quarter of what is taken in a backlog comes from the broker: every message costs all of us."""
+"""A quarter of what is taken in a backlog comes from the broker: every message costs all of us.
+
+It is a quarter of each claim until the store has given all that was asked of it; from then on,
+every fourth claim: what comes from one place takes one statement.
+"""
+
+UNHEARD_FOR = 0.05
+"""How long the broker is left alone at most during a backlog, in seconds: what is urgent may have
+come there."""
 
 AMPLE_SHARE = 4
 """A quarter of what was asked for is so much that there is likely to be more."""
@@ -70,8 +75,8 @@ class Intake:
 
     A worker takes from the store what is due while the broker does not answer. In a backlog, too,
     as the way through the dispatcher and the broker costs an update and a message for each task;
-    but a part still comes from the broker, if there is so much, so that neither what that holds nor
-    what waits in the store grows old. A worker goes back to the broker by itself.
+    but it turns to the broker now and then, so that neither what that holds nor what waits in the
+    store grows old. A worker goes back to the broker by itself.
     """
 
     def __init__(self, broker: BrokerLink, due: DueTasks, outlet: Outlet, clock: Clock) -> None:
@@ -80,7 +85,11 @@ class Intake:
         self._outlet = outlet
         self._clock = clock
         self._ample = False  # the last round brought so much that there is likely to be more
-        self._empty_until = float("-inf")  # as far as is known, there are no messages
+        self._filled = False  # the store gave all that it was asked for, the last time
+        self._heard_at = float("-inf")
+        self._unheard = 0  # claims since then
+        self._there_is_more = True  # at the broker than was heard
+        self._urgency = Priority.LOW  # that of the rest is this or a higher one
         self._in_vain = False  # it looked into the store, and got nothing
 
     async def receive(self, worker: Worker, limit: int, wait: float) -> Hints:
@@ -99,7 +108,7 @@ class Intake:
         while True:
             left = max(0.0, deadline - loop.time())
             try:
-                return Hints.of(limit, await self._broker.receive(worker.queues, limit, left))
+                return await self._hear(worker, limit, left)
             except Unavailable:
                 queues, next_due = await self._due.look()
             if not in_vain and not queues.isdisjoint(worker.queues):
@@ -111,25 +120,34 @@ class Intake:
             nap = min(2 * nap, LONGEST_NAP)
 
     async def _share(self, worker: Worker, limit: int) -> Hints:
-        now = asyncio.get_running_loop().time()
-        if now < self._empty_until:
-            return Hints(limit, from_store=limit)
-        share = max(1, limit // HEARD_SHARE)
-        deliveries = await self._broker.receive(worker.queues, share, 0.0)
-        heard = Hints.of(limit, deliveries)
-        if len(deliveries) < share:  # there are no more
-            self._empty_until = now + EMPTY_FOR
-            return replace(heard, from_store=limit - len(deliveries))
-        least = max(delivery.message.priority for delivery in deliveries)
-        return replace(heard, from_store=limit - share, urgency=least)
+        """Some of the broker's and some of the store's; a single task in the broker's order."""
+        is_recent = asyncio.get_running_loop().time() - self._heard_at < UNHEARD_FOR
+        may_wait = is_recent and self._unheard < HEARD_SHARE - 1
+        if self._filled and may_wait and (limit > 1 or not self._there_is_more):
+            self._unheard += 1
+            return Hints(limit, from_store=limit, urgency=self._urgency)
+        share = limit if self._filled else max(1, limit // HEARD_SHARE)
+        heard = await self._hear(worker, share, 0.0)
+        left = limit - len(heard.deliveries)
+        return replace(heard, wanted=limit, from_store=left, urgency=self._urgency)
+
+    async def _hear(self, worker: Worker, limit: int, wait: float) -> Hints:
+        deliveries = await self._broker.receive(worker.queues, limit, wait)
+        self._heard_at, self._unheard = asyncio.get_running_loop().time(), 0
+        self._there_is_more = len(deliveries) == limit
+        urgencies = (each.message.priority for each in deliveries if self._there_is_more)
+        self._urgency = max(urgencies, default=Priority.LOW)
+        return Hints.of(limit, deliveries)
 
     def note(self, hints: Hints, claimed: Sequence[Task]) -> None:
         """Note what a worker claimed upon these hints."""
+        unheard_of = [task for task in claimed if task.id not in hints.tasks]
         self._ample = bool(claimed) and len(claimed) * AMPLE_SHARE >= hints.wanted
         self._in_vain = hints.from_store > 0 and not claimed
+        if hints.from_store:
+            self._filled = len(unheard_of) == hints.from_store
         if self._ample:
-            unheard_of = {task.spec.queue for task in claimed if task.id not in hints.tasks}
-            self._outlet.relieve(unheard_of)
+            self._outlet.relieve({task.spec.queue for task in unheard_of})
 
     async def acknowledge(self, hints: Hints) -> None:
         """Take the messages behind these hints off the broker."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from cueline.application import intake
 from cueline.application.dispatch import RELIEF
 from cueline.application.intake import Hints
 from cueline.application.tasks import Submission
@@ -55,6 +56,46 @@ async def test_a_quarter_comes_from_the_broker_so_that_neither_grows_old(
     claimed = {task.id for task in await take(h, worker, 4 * limit)}
     assert (len(claimed & sent), len(claimed & left)) == (limit, 3 * limit)
     assert await h.in_broker() == 8 - limit
+
+
+async def test_once_the_store_gave_all_every_fourth_claim_is_of_the_brokers(h: Harness) -> None:
+    worker, waiting = await a_backlog(h)
+    await take(h, worker, 2)
+    await h.app.dispatch()
+    sent = {task.id for task in waiting[2:10]}
+    heard = [sum(task.id in sent for task in await take(h, worker, 2)) for _ in range(8)]
+    assert heard == [0, 0, 0, 2, 0, 0, 0, 2]
+
+
+async def test_the_store_alone_is_asked_only_while_it_gives_all(h: Harness) -> None:
+    worker, _ = await a_backlog(h, 6)
+    assert len(await take(h, worker, 4)) == 4
+    assert len(await take(h, worker, 4)) == 2
+    fresh = await submit_many(h, 8)
+    assert [task.id for task in await take(h, worker, 4)] == [fresh[0].id]
+
+
+async def test_the_broker_is_not_left_alone_for_long(
+    h: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, waiting = await a_backlog(h)
+    await take(h, worker, 2)
+    await h.app.dispatch()
+    monkeypatch.setattr(intake, "UNHEARD_FOR", 0)
+    assert [task.id for task in await take(h, worker, 2)] == [task.id for task in waiting[2:4]]
+
+
+async def test_what_is_urgent_at_the_broker_is_not_overtaken_from_the_store(h: Harness) -> None:
+    worker = await h.hire(slots=4)
+    await submit_many(h, 28)
+    await take(h, worker, 8)
+    await take(h, worker, 4)  # of the store
+    urgent = [await h.submit(priority=Priority.HIGH) for _ in range(8)]
+    for _ in range(3):
+        assert len(await take(h, worker, 4)) == 4  # of the store alone
+    assert [task.id for task in await take(h, worker, 4)] == [task.id for task in urgent[:4]]
+    assert await take(h, worker, 4) == []  # in the store there is nothing as urgent
+    assert [task.id for task in await take(h, worker, 4)] == [task.id for task in urgent[4:]]
 
 
 async def test_one_task_at_a_time_comes_from_the_broker_in_its_order(h: Harness) -> None:
@@ -207,7 +248,10 @@ async def test_a_queue_beside_one_that_is_relieved_is_dispatched_as_it_falls_due
     assert (await h.task(late.id)).dispatches == 1
 
 
-async def test_a_busy_queue_beside_one_that_is_relieved_is_kept_filled(h: Harness) -> None:
+async def test_a_busy_queue_beside_one_that_is_relieved_is_kept_filled(
+    h: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "UNHEARD_FOR", 0)  # what is claimed is the broker's
     other = Harness(beside=h)
     worker, _ = await a_backlog(h, 100)
     printer = await h.hire("printer", slots=4)
