@@ -28,11 +28,11 @@ SHORTEST_NAP = 0.1
 LONGEST_NAP = 1.0
 """How long it rests at most: other processes submit too, and their bell is not heard here."""
 
-HEARD_SHARE = 4
-"""A quarter of what is taken in a backlog comes from the broker: every message costs all of us.
+HEARD_SHARE = 8
+"""An eighth of what is taken in a backlog comes from the broker: every message costs all of us.
 
-It is a quarter of each claim until the store has given all that was asked of it; from then on,
-every fourth claim: what comes from one place takes one statement.
+It is an eighth of each claim until the store has given all that was asked of it; from then on,
+every eighth claim: what comes from one place takes one statement.
 """
 
 UNHEARD_FOR = 0.05
