@@ -15,7 +15,7 @@ class Presence:
     def __init__(self, announcing: float, patience: float) -> None:
         self._announcing = announcing
         self._patience = patience
-        self._watched_until = float("-inf")
+        self._watched_until: float | None = None  # mostly nobody watches: then no clock is read
         self._due_at = float("-inf")
 
     def heard(self) -> None:
@@ -25,7 +25,7 @@ class Presence:
     @property
     def is_elsewhere(self) -> bool:
         """Whether another process watches, as far as is known."""
-        return _now() < self._watched_until
+        return self._watched_until is not None and _now() < self._watched_until
 
     def announced(self) -> None:
         """The others have just been told that we watch."""

@@ -2,9 +2,9 @@
 
 On the hot path rows do not pass through SQLAlchemy's parameter processing. A `Batch` is a Core
 statement compiled once for each dialect and executed by the driver for rows of plain values: on
-SQLite once for each row, on Postgres once for all of them: as an array for each column, or a string
-of texts, or, where all rows agree in it, as one value. Most of what a claim or a settlement writes
-is such.
+SQLite once for each row, on Postgres once for all of them. One row is given as it is; of several
+each column as an array, or a string of texts, or, where all rows agree in it, as one value. Most of
+what a claim or a settlement writes is such.
 """
 
 from __future__ import annotations
@@ -133,14 +133,17 @@ class Batch(ABC):
         """The SQL for all of these rows, and its parameters.
 
         It answers the keys of the rows that it changed. `in_few_forms`, it is one of two (or, for
-        texts of which no string can be made, four): for one row, and for several whatever they
+        texts of which no string can be made, three): for one row, and for several whatever they
         agree in.
         """
+        if any(len(row) != len(self.names) for row in rows):
+            raise ValueError(f"rows of {set(map(len, rows))} values, not of {len(self.names)}")
+        if len(rows) == 1:
+            sql, order = self._for_one
+            return sql, tuple([rows[0][place] for place in order])
         columns = list(zip(*rows, strict=True))
-        if len(columns) != len(self.names):
-            raise ValueError(f"rows of {len(columns)} values, not of {len(self.names)}")
-        alike: Places = self._all if len(rows) == 1 else frozenset()
-        if len(rows) > 1 and not in_few_forms:
+        alike: Places = frozenset()
+        if not in_few_forms:
             alike = frozenset(place for place in self._all if _are_alike(columns[place]))
         form = self._form(alike - {self.key}, self._texts)
         strings = {place: string_of(columns[place]) for place in form.strings}
@@ -150,6 +153,12 @@ class Batch(ABC):
             columns[place][0] if place in form.alike else strings.get(place) or columns[place]
             for place in form.order
         )
+
+    @cached_property
+    def _for_one(self) -> tuple[str, Sequence[int]]:
+        """The SQL for one row, and the places of its parameters among the row's values."""
+        compiled = self.one("postgresql").returning(self.answer).compile(dialect=ASYNCPG)
+        return str(compiled), [self.names.index(name) for name in compiled.positiontup or ()]
 
     def _form(self, alike: Places, texts: Places) -> _Form:
         """The statement for rows that agree in these values, or in any, if there are too many."""

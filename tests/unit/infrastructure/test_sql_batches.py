@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -30,10 +31,17 @@ def test_what_rows_agree_in_is_given_once_and_texts_as_one_string() -> None:
     assert sql.count("string_to_array") == 2
 
 
-def test_of_one_row_only_the_key_is_given_as_a_list() -> None:
-    sql, given = a_batch().postgres([("1", 7, "a")])
-    assert given == (7, "1", "a")
-    assert sql.count("string_to_array") == 1
+def test_one_row_is_given_as_it_is() -> None:
+    sql, given = a_batch().postgres([(f"x{SEPARATOR}y", 7, "a")])
+    assert sorted(map(str, given)) == ["7", "a", f"x{SEPARATOR}y"]
+    assert "string_to_array" not in sql
+    assert "unnest" not in sql
+
+
+@pytest.mark.parametrize("rows", [[("1", 7)], [("1", 7, "a"), ("2", 7)]])
+def test_a_row_of_too_few_values_is_refused(rows: list[Sequence[Any]]) -> None:
+    with pytest.raises(ValueError, match="not of 3"):
+        a_batch().postgres(rows)
 
 
 @pytest.mark.parametrize("text", [SEPARATOR, NOTHING, f"x{SEPARATOR}y", f"x{NOTHING}y"])

@@ -36,6 +36,8 @@ class Line:
     connection: AsyncConnection
     driver: Driver
     made_at: float = field(default_factory=monotonic)
+    has_served_core: bool = False
+    """Whether SQLAlchemy has something to end since the connection was taken: mostly not."""
 
     @property
     def is_good(self) -> bool:
@@ -87,11 +89,12 @@ class Lines:
     async def give_back(self, line: Line) -> None:
         """Return a connection, its transaction ended; what is broken is dropped."""
         try:
-            if line.connection.invalidated or line.driver.is_closed():
+            if line.driver.is_closed() or (line.has_served_core and line.connection.invalidated):
                 await _part_from(line)
                 return
-            if line.connection.in_transaction():
+            if line.has_served_core:
                 await line.connection.rollback()  # says nothing to the server
+                line.has_served_core = False
             self._idle.append(line)
         finally:
             self._permits.release()

@@ -46,6 +46,7 @@ class PostgresSession(Session):
 
     async def execute(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
         await self.flush()
+        self._line.has_served_core = True
         with translated():
             result = await self._line.connection.execute(statement, parameters)
         return Rows(result.all(), -1) if result.returns_rows else Rows((), result.rowcount)
@@ -131,7 +132,7 @@ class PostgresTransaction:
 
     async def end(self) -> None:
         """Undo what was not committed, and give the connection back, even if cancelled."""
-        if self._is_open or self._line.connection.in_transaction():
+        if self._is_open or self._line.has_served_core:
             await asyncio.shield(asyncio.ensure_future(self._end()))
         else:
             await self._lines.give_back(self._line)  # at once: there is nothing to be said
