@@ -9,7 +9,8 @@ from datetime import datetime
 from cueline.application.bookmarks import Bookmarks
 from cueline.application.changes import Announcer, Changes
 from cueline.application.due import most_urgent, put_off
-from cueline.application.intake import Hints, Intake
+from cueline.application.hints import Hints
+from cueline.application.intake import Intake
 from cueline.application.ports.metrics import Metrics
 from cueline.application.ports.persistence import Store, UnitOfWork
 from cueline.application.ports.questions import Claimant, Taken

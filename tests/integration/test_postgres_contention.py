@@ -16,7 +16,7 @@ import pytest
 from cueline import App
 from cueline.application.advancing import Taker
 from cueline.application.application import Application
-from cueline.application.intake import Hints
+from cueline.application.hints import Hints
 from cueline.application.outcomes import Failed, Outcome, Released, Snoozed, Succeeded
 from cueline.application.ports.questions import Page, TaskFilter
 from cueline.application.tasks import Submission

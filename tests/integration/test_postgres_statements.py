@@ -15,7 +15,7 @@ import pytest
 from cueline import App
 from cueline.application.advancing import Taker
 from cueline.application.application import Application
-from cueline.application.intake import Hints
+from cueline.application.hints import Hints
 from cueline.application.outcomes import Succeeded
 from cueline.application.tasks import Submission
 from cueline.application.workflows import Start

@@ -10,9 +10,10 @@ from typing import Any, cast
 
 import pytest
 
+from cueline.application.backlog import Backlog
 from cueline.application.bookmarks import _Bookmark
 from cueline.application.claiming import ClaimTasks
-from cueline.application.intake import Hints, Intake
+from cueline.application.hints import Hints
 from cueline.application.maintain import Maintain
 from cueline.application.outcomes import Failed
 from cueline.application.ports.questions import Claimant, Taken
@@ -326,7 +327,7 @@ def a_backlog_is_begun_before_it_is_claimed(patch: pytest.MonkeyPatch) -> None:
 def a_worker_that_found_much_never_rests(patch: pytest.MonkeyPatch) -> None:
     """A worker goes on looking into the store after the backlog has gone."""
 
-    def note(self: Intake, hints: Hints, claimed: Sequence[Task]) -> None:
-        self._ample = self._ample or bool(claimed)
+    def note(self: Backlog, hints: Hints, claimed: Sequence[Task]) -> None:
+        self.is_there = self.is_there or bool(claimed)
 
-    patch.setattr(Intake, "note", note)
+    patch.setattr(Backlog, "note_claimed", note)

@@ -13,7 +13,7 @@ from functools import partial
 from cueline.application.advancing import Taker
 from cueline.application.application import Application
 from cueline.application.context import Context
-from cueline.application.intake import Hints
+from cueline.application.hints import Hints
 from cueline.application.outcomes import Failed, Outcome, Released
 from cueline.application.ports.journal import LogEntry
 from cueline.domain.errors import Unavailable, WorkerEvicted

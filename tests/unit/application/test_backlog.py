@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from cueline.application import intake
+from cueline.application import backlog
 from cueline.application.dispatch import RELIEF
-from cueline.application.intake import Hints
+from cueline.application.hints import Hints
 from cueline.application.tasks import Submission
 from cueline.domain.errors import Unavailable, WorkerEvicted
 from cueline.domain.identifiers import TaskId
@@ -58,7 +58,10 @@ async def test_an_eighth_comes_from_the_broker_so_that_neither_grows_old(
     assert await h.in_broker() == 8 - limit
 
 
-async def test_once_the_store_gave_all_every_eighth_claim_is_of_the_brokers(h: Harness) -> None:
+async def test_once_the_store_gave_all_every_eighth_claim_is_of_the_brokers(
+    h: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog, "UNHEARD_FOR", 3600)
     worker, waiting = await a_backlog(h, 100)
     await take(h, worker, 2)
     await h.app.dispatch()
@@ -67,35 +70,26 @@ async def test_once_the_store_gave_all_every_eighth_claim_is_of_the_brokers(h: H
     assert heard == [*[0] * 7, 2, *[0] * 7, 2]
 
 
-async def test_the_store_alone_is_asked_only_while_it_gives_all(h: Harness) -> None:
-    worker, _ = await a_backlog(h, 6)
-    assert len(await take(h, worker, 4)) == 4
-    assert len(await take(h, worker, 4)) == 2
-    fresh = await submit_many(h, 8)
-    assert [task.id for task in await take(h, worker, 4)] == [fresh[0].id]
-
-
-async def test_the_broker_is_not_left_alone_for_long(
+async def test_urgent_tasks_that_fill_a_claim_of_the_brokers_are_taken_before_the_stores(
     h: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker, waiting = await a_backlog(h)
+    monkeypatch.setattr(backlog, "UNHEARD_FOR", 3600)
+    worker, _ = await a_backlog(h, 100)
     await take(h, worker, 2)
-    await h.app.dispatch()
-    monkeypatch.setattr(intake, "UNHEARD_FOR", 0)
-    assert [task.id for task in await take(h, worker, 2)] == [task.id for task in waiting[2:4]]
-
-
-async def test_what_is_urgent_at_the_broker_is_not_overtaken_from_the_store(h: Harness) -> None:
-    worker = await h.hire(slots=4)
-    await submit_many(h, 28)
-    await take(h, worker, 8)
-    await take(h, worker, 4)  # of the store
     urgent = [await h.submit(priority=Priority.HIGH) for _ in range(8)]
     for _ in range(7):
-        assert len(await take(h, worker, 2)) == 2  # of the store alone
-    assert [task.id for task in await take(h, worker, 4)] == [task.id for task in urgent[:4]]
-    assert await take(h, worker, 4) == []  # in the store there is nothing as urgent
-    assert [task.id for task in await take(h, worker, 4)] == [task.id for task in urgent[4:]]
+        assert len(await take(h, worker, 2)) == 2
+    claimed = [task.id for _ in range(5) for task in await take(h, worker, 2)]
+    assert claimed == [task.id for task in urgent]
+
+
+async def test_messages_that_lead_nowhere_do_not_hide_the_backlog(h: Harness) -> None:
+    worker, waiting = await a_backlog(h)
+    await take(h, worker)
+    await h.app.dispatch()
+    await h.app.tasks.cancel([task.id for task in waiting[4:12]])
+    claimed = [task.id for _ in range(4) for task in await take(h, worker)]
+    assert claimed == [task.id for task in waiting[12:]]
 
 
 async def test_one_task_at_a_time_comes_from_the_broker_in_its_order(h: Harness) -> None:
@@ -251,7 +245,7 @@ async def test_a_queue_beside_one_that_is_relieved_is_dispatched_as_it_falls_due
 async def test_a_busy_queue_beside_one_that_is_relieved_is_kept_filled(
     h: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "UNHEARD_FOR", 0)  # what is claimed is the broker's
+    monkeypatch.setattr(backlog, "UNHEARD_FOR", 0)  # what is claimed is the broker's
     other = Harness(beside=h)
     worker, _ = await a_backlog(h, 100)
     printer = await h.hire("printer", slots=4)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from cueline.application import intake
+from cueline.application import backlog
 from cueline.application.dispatch import BRIEF, PASSES_BETWEEN_LOOKS
 from cueline.application.tasks import Submission
 from cueline.domain.task import Priority, Task, TaskState
@@ -67,7 +67,7 @@ async def test_a_submit_that_finds_room_publishes_at_once(h: Harness) -> None:
 async def test_a_queue_that_falls_due_beside_a_backlog_is_seen_after_a_few_passes(
     h: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "UNHEARD_FOR", 0)  # what is claimed is the broker's
+    monkeypatch.setattr(backlog, "UNHEARD_FOR", 0)  # what is claimed is the broker's
     worker = await h.hire("default", "printer", slots=4)
     await submit_many(h, 1000)
     late = await h.submit("print", delay=timedelta(seconds=1))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cueline.application import intake
+from cueline.application import backlog
 from cueline.application.dispatch import DispatchTasks
 from cueline.application.maintain import Maintain, Maintained
 from cueline.domain.errors import Unavailable
@@ -66,7 +66,7 @@ async def test_a_backlog_is_dispatched_as_room_is_made(
 ) -> None:
     monkeypatch.setattr(loops, "IDLE_PASS", 60)
     monkeypatch.setattr(loops, "BUSY_PASS", 60)  # so that only the bell can wake it
-    monkeypatch.setattr(intake, "AMPLE_SHARE", 0)  # the worker takes nothing from the store
+    monkeypatch.setattr(backlog, "AMPLE_SHARE", 0)  # the worker takes nothing from the store
     worker = await h.hire(slots=1)
     for _ in range(100):
         await h.submit()
