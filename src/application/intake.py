@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -48,12 +47,11 @@ class Intake:
     async def receive(self, worker: Worker, limit: int, wait: float) -> Hints:
         """Up to `limit` hints, waiting up to `wait` seconds for the first.
 
-        It does not wait when there was much the last time: then the worker is to look into the
+        In a backlog it does not wait: the worker is to take what the broker does not have from the
         store. What came of the hints is to be said by `note`.
         """
         if self._backlog.is_there:
-            with suppress(Unavailable):
-                return await self._share(worker, limit)
+            return await self._share(worker, limit)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
         nap = SHORTEST_NAP
@@ -74,8 +72,13 @@ class Intake:
 
     async def _share(self, worker: Worker, limit: int) -> Hints:
         """What the broker has and what is in the store, as the backlog divides it."""
-        to_hear = self._backlog.to_hear(limit, asyncio.get_running_loop().time())
-        heard = await self._hear(worker, to_hear, 0.0) if to_hear else Hints(limit)
+        now = asyncio.get_running_loop().time()
+        heard = Hints(limit)
+        if to_hear := self._backlog.to_hear(limit, now):
+            try:
+                heard = await self._hear(worker, to_hear, 0.0)
+            except Unavailable:
+                self._backlog.note_heard(to_hear, (), now)
         left = max(0, limit - len(heard.deliveries))
         return replace(heard, wanted=limit, from_store=left, urgency=self._backlog.urgency)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from cueline.application import backlog
 from cueline.application.dispatch import RELIEF
 from cueline.application.hints import Hints
+from cueline.application.ports.broker import Delivery
 from cueline.application.tasks import Submission
 from cueline.domain.errors import Unavailable, WorkerEvicted
 from cueline.domain.identifiers import TaskId
@@ -79,7 +81,7 @@ async def test_urgent_tasks_that_fill_a_claim_of_the_brokers_are_taken_before_th
     urgent = [await h.submit(priority=Priority.HIGH) for _ in range(8)]
     for _ in range(7):
         assert len(await take(h, worker, 2)) == 2
-    claimed = [task.id for _ in range(5) for task in await take(h, worker, 2)]
+    claimed = [task.id for _ in range(7) for task in await take(h, worker, 2)]
     assert claimed == [task.id for task in urgent]
 
 
@@ -90,6 +92,40 @@ async def test_messages_that_lead_nowhere_do_not_hide_the_backlog(h: Harness) ->
     await h.app.tasks.cancel([task.id for task in waiting[4:12]])
     claimed = [task.id for _ in range(4) for task in await take(h, worker)]
     assert claimed == [task.id for task in waiting[12:]]
+
+
+async def test_a_broker_that_gives_too_many_leaves_nothing_to_the_store(
+    h: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, waiting = await a_backlog(h)
+    await h.app.dispatch()
+    receive = h.broker.receive
+
+    async def generous(queues: Sequence[str], limit: int, wait: float) -> list[Delivery]:
+        return await receive(queues, 8, wait)
+
+    monkeypatch.setattr(h.broker, "receive", generous)
+    claimed = [task.id for task in await take(h, worker, 4)]
+    assert claimed == [task.id for task in waiting[:8]]
+
+
+async def test_a_broker_that_is_away_is_owed_nothing_afterwards(h: Harness) -> None:
+    worker, waiting = await a_backlog(h, 100)
+    h.broker.refusing = frozenset({"receive"})
+    for _ in range(20):
+        assert len(await take(h, worker, 4)) == 4
+    h.broker.refusing = frozenset()
+    await h.broker_comes_back()
+    await h.app.dispatch()
+    sent = {task.id for task in waiting[80:88]}
+    assert sum(task.id in sent for task in await take(h, worker, 8)) <= 1
+
+
+async def test_hints_of_both_places_say_how_many_were_wanted_in_all(h: Harness) -> None:
+    worker, _ = await a_backlog(h)
+    await h.app.dispatch()
+    hints = await h.app.claim.receive(worker, 16, 0)
+    assert (hints.wanted, len(hints.tasks), hints.from_store) == (16, 2, 14)
 
 
 async def test_one_task_at_a_time_comes_from_the_broker_in_its_order(h: Harness) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import cycle, islice, repeat
+from itertools import cycle, islice
 
 import pytest
 
-from cueline.application.backlog import UNHEARD_FOR, Backlog
+from cueline.application.backlog import MOST_HEARD, UNHEARD_FOR, Backlog
 from cueline.application.hints import Hints
 from cueline.application.ports.broker import Delivery, Message
 from cueline.domain.task import Priority, Task
@@ -32,6 +32,8 @@ class Claims:
 
     at_broker: int = 1_000_000
     broker_urgency: Priority = Priority.NORMAL
+    urgent: int = 0
+    """At the broker before those, and of a higher priority."""
     in_store: int = 1_000_000
     store_urgency: Priority = Priority.NORMAL
     backlog: Backlog = field(default_factory=Backlog)
@@ -39,8 +41,11 @@ class Claims:
 
     def hear(self, limit: int) -> list[Delivery]:
         """Ask the broker."""
-        heard = deliveries(tasks(min(limit, self.at_broker), self.broker_urgency))
-        self.at_broker -= len(heard)
+        urgent = tasks(min(limit, self.urgent), Priority.HIGH)
+        others = tasks(min(limit - len(urgent), self.at_broker), self.broker_urgency)
+        self.urgent -= len(urgent)
+        self.at_broker -= len(others)
+        heard = deliveries(urgent + others)
         self.backlog.note_heard(limit, heard, self.now)
         return heard
 
@@ -83,6 +88,14 @@ def test_in_the_long_run_an_eighth_is_the_brokers(limits: list[int], distance: f
     assert 0.11 <= heard / (heard + given) <= 0.18  # all single ones may be the broker's
 
 
+@pytest.mark.parametrize("limit", [2, 3, 4])
+def test_a_slow_worker_of_few_slots_takes_one_of_each_claim_from_the_broker(limit: int) -> None:
+    claims = begun()
+    for _ in range(8):
+        claims.now += 2 * UNHEARD_FOR
+        assert claims.claim(limit) == (1, limit - 1)
+
+
 def test_what_is_claimed_in_quick_succession_comes_from_one_place_each_time() -> None:
     claims = begun()
     assert [claims.claim(16) for _ in range(16)] == [*[(0, 16)] * 7, (16, 0)] * 2
@@ -105,17 +118,49 @@ def test_a_single_task_is_the_brokers_while_that_has_any() -> None:
 def test_what_the_broker_has_no_more_of_holds_nothing_back() -> None:
     claims = begun(at_broker=3, broker_urgency=Priority.HIGH)
     claims.now += UNHEARD_FOR
-    assert claims.claim(16) == (1, 15)  # of the three, two were heard before
+    claims.claim(16)
     assert claims.backlog.urgency is Priority.LOW
+    assert claims.claim(16) == (0, 16)
 
 
-def test_while_the_broker_has_more_urgent_ones_it_is_asked_for_all_every_other_time() -> None:
+def test_what_is_left_at_the_broker_is_no_more_urgent_than_the_last_that_it_gave() -> None:
+    claims = Claims(urgent=1)
+    claims.hear(2)
+    assert claims.backlog.urgency is Priority.NORMAL
+
+
+def test_while_the_broker_has_more_urgent_ones_half_of_each_claim_is_asked_of_it() -> None:
     claims = Claims(broker_urgency=Priority.HIGH)
     claims.hear(16)
-    shares = [claims.claim(16) for _ in range(8)]
-    assert all(of_store == 0 for _, of_store in shares)
-    assert [of_broker for of_broker, _ in shares][1::2] == [16] * 4
+    assert [claims.claim(16) for _ in range(8)] == [(2, 0), *[(8, 0)] * 7]
     assert claims.backlog.is_there
+
+
+def test_the_stores_most_urgent_ones_are_not_taken_for_its_rest() -> None:
+    claims = begun()
+    while claims.backlog.urgency is not Priority.HIGH:
+        claims.urgent = 16
+        claims.claim(16)
+    mixed = tasks(8, Priority.HIGH) + tasks(8)
+    claims.backlog.note_claimed(Hints(16, from_store=16, urgency=Priority.NORMAL), mixed)
+    assert claims.backlog.to_hear(16, claims.now) == 8
+
+
+def test_a_few_urgent_ones_in_each_round_do_not_shut_the_store_out() -> None:
+    claims = begun()
+    heard = given = 0
+    for _ in range(30):
+        claims.now += 1
+        claims.urgent, free = 2, 16
+        while free:
+            of_broker, of_store = claims.claim(free)
+            heard, given, free = heard + of_broker, given + of_store, free - of_broker - of_store
+    assert given >= 0.4 * (heard + given)
+
+
+def test_no_more_is_asked_at_once_than_a_broker_may_give() -> None:
+    claims = begun()
+    assert max(claims.claim(4000)[0] for _ in range(16)) == MOST_HEARD
 
 
 def test_a_claim_that_was_held_back_does_not_end_the_backlog() -> None:
@@ -130,11 +175,17 @@ def test_a_claim_that_was_held_back_does_not_end_the_backlog() -> None:
     assert claims.claim(16)[1] == 16
 
 
-def test_stale_messages_do_not_end_the_backlog() -> None:
-    claims = begun()
-    shares = list(islice((claims.claim(16, stale=True) for _ in repeat(None)), 8))
-    assert sorted(shares) == [*[(0, 16)] * 7, (16, 0)]
-    assert claims.backlog.is_there
+@pytest.mark.parametrize("limit", [1, 4, 16])
+@pytest.mark.parametrize("at_broker", [0, 3, 14, 1_000])
+@pytest.mark.parametrize("urgency", [Priority.NORMAL, Priority.HIGH])
+def test_stale_messages_do_not_end_the_backlog(
+    urgency: Priority, at_broker: int, limit: int
+) -> None:
+    claims = begun(broker_urgency=urgency)
+    claims.at_broker = at_broker
+    for _ in range(64):
+        claims.claim(limit, stale=True)
+        assert claims.backlog.is_there
 
 
 def test_the_backlog_is_over_when_both_give_little() -> None:
@@ -146,7 +197,7 @@ def test_the_backlog_is_over_when_both_give_little() -> None:
     assert not claims.backlog.is_there
 
 
-def test_the_backlog_is_over_when_a_claim_failed() -> None:
+def test_the_backlog_is_over_when_a_claim_of_all_that_is_due_failed() -> None:
     claims = begun()
     claims.backlog.note_claimed(Hints(16, from_store=16), [])
     assert not claims.backlog.is_there
@@ -164,3 +215,9 @@ def test_a_broker_that_gives_more_than_it_was_asked_for_may_have_more() -> None:
     backlog = Backlog()
     backlog.note_heard(1, deliveries(tasks(2, Priority.HIGH)), 0.0)
     assert backlog.urgency is Priority.HIGH
+
+
+def test_who_asks_for_nothing_learns_nothing() -> None:
+    backlog = Backlog()
+    backlog.note_heard(0, [], 0.0)
+    assert backlog.urgency is Priority.LOW
