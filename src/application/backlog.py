@@ -69,7 +69,7 @@ class Backlog:
         The backlog is over when that is little and the store gave less than all it was asked for,
         although nothing more urgent held it back.
         """
-        unheard_of = [task for task in claimed if task.id not in hints.tasks]
+        unheard_of = hints.unheard_of(claimed)
         may_go_on = self.is_there  # if the store was not asked, that says nothing of it
         if hints.from_store:
             self._store_gave_all = len(unheard_of) == hints.from_store

@@ -8,7 +8,7 @@ from typing import Self
 
 from cueline.application.ports.broker import Delivery
 from cueline.domain.identifiers import TaskId
-from cueline.domain.task import Priority
+from cueline.domain.task import Priority, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,10 @@ class Hints:
     def lead_nowhere(self) -> bool:
         """Whether there is nothing to claim."""
         return not (self.tasks or self.from_store)
+
+    def unheard_of(self, claimed: Sequence[Task]) -> list[Task]:
+        """Those of the claimed tasks that no delivery told of: they were taken from the store."""
+        return [task for task in claimed if task.id not in self.tasks]
 
     @classmethod
     def of(cls, wanted: int, deliveries: Sequence[Delivery]) -> Self:

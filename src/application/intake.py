@@ -92,8 +92,7 @@ class Intake:
         self._in_vain = hints.from_store > 0 and not claimed
         self._backlog.note_claimed(hints, claimed)
         if self._backlog.is_there:
-            unheard_of = {task.spec.queue for task in claimed if task.id not in hints.tasks}
-            self._outlet.relieve(unheard_of)
+            self._outlet.relieve({task.spec.queue for task in hints.unheard_of(claimed)})
 
     async def acknowledge(self, hints: Hints) -> None:
         """Take the messages behind these hints off the broker."""

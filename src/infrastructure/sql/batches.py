@@ -136,12 +136,12 @@ class Batch(ABC):
         texts of which no string can be made, three): for one row, and for several whatever they
         agree in.
         """
-        if any(len(row) != len(self.names) for row in rows):
-            raise ValueError(f"rows of {set(map(len, rows))} values, not of {len(self.names)}")
+        columns = list(zip(*rows, strict=True))
+        if len(columns) != len(self.names):
+            raise ValueError(f"rows of {len(columns)} values, not of {len(self.names)}")
         if len(rows) == 1:
             sql, order = self._for_one
             return sql, tuple([rows[0][place] for place in order])
-        columns = list(zip(*rows, strict=True))
         alike: Places = frozenset()
         if not in_few_forms:
             alike = frozenset(place for place in self._all if _are_alike(columns[place]))

@@ -69,9 +69,9 @@ class Claims:
         return len(heard), given
 
 
-def begun(**what: int | Priority) -> Claims:
+def begun(claims: Claims | None = None) -> Claims:
     """Claims whose first one has filled what was asked of the store."""
-    claims = Claims(**what)  # type: ignore[arg-type]
+    claims = claims or Claims()
     claims.claim(16)
     return claims
 
@@ -109,14 +109,14 @@ def test_after_a_while_the_broker_is_asked_at_each_claim_for_what_it_is_owed() -
 
 
 def test_a_single_task_is_the_brokers_while_that_has_any() -> None:
-    claims = begun(at_broker=6)
+    claims = begun(Claims(at_broker=6))
     assert [claims.claim(1) for _ in range(4)] == [(1, 0)] * 4
     assert claims.claim(1) == (0, 1)
     assert [claims.claim(1) for _ in range(6)] == [(0, 1)] * 6
 
 
 def test_what_the_broker_has_no_more_of_holds_nothing_back() -> None:
-    claims = begun(at_broker=3, broker_urgency=Priority.HIGH)
+    claims = begun(Claims(at_broker=3, broker_urgency=Priority.HIGH))
     claims.now += UNHEARD_FOR
     claims.claim(16)
     assert claims.backlog.urgency is Priority.LOW
@@ -181,7 +181,7 @@ def test_a_claim_that_was_held_back_does_not_end_the_backlog() -> None:
 def test_stale_messages_do_not_end_the_backlog(
     urgency: Priority, at_broker: int, limit: int
 ) -> None:
-    claims = begun(broker_urgency=urgency)
+    claims = begun(Claims(broker_urgency=urgency))
     claims.at_broker = at_broker
     for _ in range(64):
         claims.claim(limit, stale=True)
@@ -189,7 +189,7 @@ def test_stale_messages_do_not_end_the_backlog(
 
 
 def test_the_backlog_is_over_when_both_give_little() -> None:
-    claims = begun(at_broker=2, in_store=14 + 16 + 3)
+    claims = begun(Claims(at_broker=2, in_store=14 + 16 + 3))
     assert claims.claim(16) == (0, 16)
     assert claims.claim(16) == (0, 3)
     assert claims.backlog.is_there  # what is less urgent than the broker's was not asked for

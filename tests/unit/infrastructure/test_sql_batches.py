@@ -41,8 +41,8 @@ def test_one_row_is_given_as_it_is() -> None:
     assert "unnest" not in sql
 
 
-@pytest.mark.parametrize("rows", [[("1", 7)], [("1", 7, "a"), ("2", 7)]])
-def test_a_row_of_too_few_values_is_refused(rows: list[Sequence[Any]]) -> None:
+@pytest.mark.parametrize("rows", [[], [("1", 7)], [("1", 7), ("2", 7)]])
+def test_rows_of_too_few_values_are_refused(rows: list[Sequence[Any]]) -> None:
     with pytest.raises(ValueError, match="not of 3"):
         a_batch().postgres(rows)
 
